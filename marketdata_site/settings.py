@@ -1,0 +1,276 @@
+"""Django's settings: one file for both modes, all choices read from the environment.
+
+Without `DATABASE_URL` the service is embedded: SQLite in `DATA_DIR`, nothing else needed.
+With a PostgreSQL URL it is the production service.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import dj_database_url
+
+from marketdata_site import clock
+from marketdata_site.environment import Environment, load_or_exit
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+ENVIRONMENT: Environment = load_or_exit()
+DATA_DIR = BASE_DIR / ENVIRONMENT.data_dir  # an absolute DATA_DIR stays as it is
+DATA_DIR.mkdir(parents=True, exist_ok=True)
+
+
+def _install_clock() -> None:
+    if ENVIRONMENT.clock_file is not None:
+        clock.install(clock.stepped(ENVIRONMENT.clock_file))
+    elif ENVIRONMENT.clock_start is not None or ENVIRONMENT.clock_rate != 1.0:
+        anchor = ENVIRONMENT.clock_anchor or datetime.now(UTC)
+        start = ENVIRONMENT.clock_start or anchor
+        clock.install(clock.scaled(start, ENVIRONMENT.clock_rate, anchor))
+
+
+_install_clock()
+
+
+def _secret_key() -> str:
+    """The key of the environment, or (embedded) one made at the first start and kept."""
+    if ENVIRONMENT.secret_key is not None:
+        return ENVIRONMENT.secret_key.get_secret_value()
+    file = DATA_DIR / "secret_key"
+    try:
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return file.read_text()
+    with os.fdopen(descriptor, "w") as handle:
+        handle.write(key := secrets.token_urlsafe(48))
+    return key
+
+
+SECRET_KEY = _secret_key()
+DEBUG = ENVIRONMENT.debug
+ALLOWED_HOSTS = list(ENVIRONMENT.allowed_hosts)
+PUBLIC_READ = (
+    ENVIRONMENT.public_read if ENVIRONMENT.public_read is not None else not ENVIRONMENT.production
+)
+DATA_ORIGIN = ENVIRONMENT.sandbox_origin if ENVIRONMENT.sandbox_url else "vendor"
+
+INSTALLED_APPS = [
+    "marketdata_site",
+    "universe",
+    "ingestion",
+    "backfill",
+    "ops",
+    "unfold",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "axes",
+    "csp",
+    "django_filters",
+    "django_prometheus",
+    "django_q",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "rest_framework",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "axes.middleware.AxesMiddleware",
+]
+
+ROOT_URLCONF = "marketdata_site.urls"
+WSGI_APPLICATION = "marketdata_site.wsgi.application"
+ASGI_APPLICATION = "marketdata_site.asgi.application"
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+
+def _database() -> dict[str, Any]:
+    url = ENVIRONMENT.database_url or f"sqlite:///{DATA_DIR / 'marketdata.sqlite3'}"
+    database: dict[str, Any] = dict(dj_database_url.parse(url))
+    if database["ENGINE"].endswith("sqlite3"):
+        database["OPTIONS"] = {
+            # Without IMMEDIATE, a transaction that reads before it writes can fail with
+            # "database is locked" however long it would have waited.
+            "transaction_mode": "IMMEDIATE",
+            "timeout": 30,
+            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
+        }
+    else:
+        database["CONN_MAX_AGE"] = 60
+        database["CONN_HEALTH_CHECKS"] = True
+        database["OPTIONS"] = {"connect_timeout": 5, **database.get("OPTIONS", {})}
+    return database
+
+
+DATABASES = {"default": _database()}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+
+def _caches() -> dict[str, Any]:
+    if ENVIRONMENT.redis_url:
+        shared = {
+            "BACKEND": "django.core.cache.backends.redis.RedisCache",
+            "LOCATION": ENVIRONMENT.redis_url,
+            "KEY_PREFIX": "marketdata",
+        }
+        return {"default": shared, "throttle": shared}
+    # The cluster's status pages need a cache that all processes see; the request throttle
+    # only one that is fast, as embedded mode has one web process.
+    return {
+        "default": {
+            "BACKEND": "django.core.cache.backends.filebased.FileBasedCache",
+            "LOCATION": DATA_DIR / "cache",
+        },
+        "throttle": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
+    }
+
+
+CACHES = _caches()
+
+LANGUAGE_CODE = "en-us"
+TIME_ZONE = "UTC"
+USE_TZ = True
+USE_I18N = False
+STATIC_URL = "static/"
+STATIC_ROOT = DATA_DIR / "static"
+WHITENOISE_USE_FINDERS = True
+WHITENOISE_AUTOREFRESH = DEBUG
+
+# ---- who may come in -------------------------------------------------------------------
+
+AUTHENTICATION_BACKENDS = [
+    "axes.backends.AxesStandaloneBackend",
+    "django.contrib.auth.backends.ModelBackend",
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in ("MinimumLengthValidator", "CommonPasswordValidator", "NumericPasswordValidator")
+]
+AXES_FAILURE_LIMIT = 10
+AXES_COOLOFF_TIME = 0.25  # hours
+AXES_VERBOSE = False
+AXES_RESET_ON_SUCCESS = True
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+DATA_UPLOAD_MAX_MEMORY_SIZE = 1_000_000
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": ["'self'"],
+        "img-src": ["'self'", "data:"],
+        # The admin theme runs Alpine.js, which compiles its expressions.
+        "script-src": ["'self'", "'unsafe-inline'", "'unsafe-eval'"],
+        "style-src": ["'self'", "'unsafe-inline'"],
+        "frame-ancestors": ["'none'"],
+        "object-src": ["'none'"],
+        "base-uri": ["'self'"],
+        "form-action": ["'self'"],
+    }
+}
+CSRF_TRUSTED_ORIGINS: list[str] = []
+
+# ---- background work -------------------------------------------------------------------
+
+_CLUSTER = {
+    "orm": "default",
+    "timeout": 300,
+    "retry": 360,  # above the timeout: a task is delivered again only when its worker is dead
+    "max_attempts": 1,  # durable state is in our own rows; a task is only a nudge
+    "save_limit": -1,
+    "catch_up": False,
+    "ack_failures": True,
+    "poll": 0.2,
+    "recycle": 5000,
+    "label": "Task queue",
+}
+Q_CLUSTER = {
+    **_CLUSTER,
+    "name": "live",
+    "workers": 2,
+    "queue_limit": 4,
+    "ALT_CLUSTERS": {
+        "backfill": {**_CLUSTER, "workers": 2, "queue_limit": 4},
+        "ops": {**_CLUSTER, "workers": 1, "queue_limit": 2},
+    },
+}
+
+# ---- REST API --------------------------------------------------------------------------
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "ops.api.authentication.ApiKeyAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["ops.api.permissions.HasScope"],
+    "DEFAULT_THROTTLE_CLASSES": ["ops.api.throttling.CallerThrottle"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
+    "EXCEPTION_HANDLER": "ops.api.problems.problem_response",
+    "UNAUTHENTICATED_USER": None,
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Market Data Service",
+    "DESCRIPTION": "Minute and daily bars, complete and point-in-time safe.",
+    "VERSION": "0.1.0",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "REDOC_DIST": "SIDECAR",
+}
+
+UNFOLD = {
+    "SITE_TITLE": "Market Data Service",
+    "SITE_HEADER": "Market Data Service",
+    "SITE_SYMBOL": "candlestick_chart",
+    "SHOW_HISTORY": True,
+}
+
+# ---- logs ------------------------------------------------------------------------------
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {
+        "text": {"format": "{asctime} {levelname:<7} {name}: {message}", "style": "{"},
+        "json": {"()": "marketdata_site.log_format.JsonFormatter"},
+    },
+    "handlers": {
+        "stderr": {"class": "logging.StreamHandler", "formatter": ENVIRONMENT.log_format},
+    },
+    "root": {"handlers": ["stderr"], "level": ENVIRONMENT.log_level},
+    "loggers": {"urllib3": {"level": "WARNING"}, "axes": {"level": "WARNING"}},
+}

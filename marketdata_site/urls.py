@@ -1,0 +1,12 @@
+"""Every address of the service, app by app."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+from django.urls import URLPattern, URLResolver, include, path
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("admin/", admin.site.urls),
+    path("", include("ingestion.api.urls")),
+    path("", include("ops.api.urls")),
+]
