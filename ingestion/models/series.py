@@ -20,10 +20,11 @@ class SeriesColumns(models.Model):
 
 class Series(SeriesColumns):
     """The state of one symbol × interval. Everything expected in `[history_from, settled_to)`
-    is stored, marked as without a trade, or in the gap ledger."""
+    is stored, marked as without a trade, or in the gap ledger. Both are none until the
+    series is first collected: imported bars alone promise nothing about what lies between."""
 
-    history_from = models.DateTimeField(help_text="where the series begins, inclusive")
-    settled_to = models.DateTimeField(help_text="exclusive; all before it is explained")
+    history_from = models.DateTimeField(null=True, help_text="where collection began, inclusive")
+    settled_to = models.DateTimeField(null=True, help_text="exclusive; all before it is explained")
     newest_ts = models.DateTimeField(null=True, help_text="the newest stored bar")
     newest_close = models.FloatField(null=True, help_text="its close")
     session_date = models.DateField(null=True, help_text="the session being counted")
