@@ -91,7 +91,6 @@ class SessionGrid:
         self._open_at = np.array(self._opens, np.int64)
         self._extended_open_at = np.array([s.extended_open for s in self.sessions], np.int64)
         self._close_at = np.array([s.close for s in self.sessions], np.int64)
-        self._label_at = np.array([s.label for s in self.sessions], np.int64)
         self._break_start_at = np.array([s.break_start for s in self.sessions], np.int64)
         self._break_end_at = np.array([s.break_end for s in self.sessions], np.int64)
         self._cumulative = np.concatenate(
@@ -167,16 +166,16 @@ class SessionGrid:
         """The label of the newest session that has begun (extended hours included) by each
         moment; -1 before the first. Says nothing of whether it is still under way."""
         at = np.searchsorted(self._extended_open_at, ts, side="right") - 1
-        return np.where(at < 0, -1, self._label_at[at]) if len(self._label_at) else at
+        return np.where(at < 0, -1, self.labels[at]) if len(self.labels) else at
 
     def closes_of(self, labels: Int64s) -> Int64s:
         """When the session with each label closes (exclusive); -1 where no session has it."""
-        if not len(labels) or not len(self._label_at):
+        if not len(labels) or not len(self.labels):
             return np.full(len(labels), -1, np.int64)
         self.require_date(date_of(int(labels.min())))
         self.require_date(date_of(int(labels.max())))
-        at = np.minimum(np.searchsorted(self._label_at, labels), len(self._label_at) - 1)
-        return np.where(self._label_at[at] == labels, self._close_at[at], -1)
+        at = np.minimum(np.searchsorted(self.labels, labels), len(self.labels) - 1)
+        return np.where(self.labels[at] == labels, self._close_at[at], -1)
 
     def expected(self, start: int, end: int) -> Int64s:
         """The opens of the regular minutes in `[start, end)`, ascending."""
