@@ -2,6 +2,7 @@
 
 `load()` reads all of them at once and, when any is wrong, stops the process with one
 message that names every variable, its value (never a secret's) and what was expected.
+An empty variable counts as not set.
 Secrets may also come from a file: `POLYGON_API_KEY_FILE=/run/secrets/polygon`.
 """
 
@@ -9,10 +10,10 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal, get_args
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -25,6 +26,8 @@ from pydantic import (
     model_validator,
 )
 
+from marketdata_site.call_limits import CallLimits
+
 
 def _split(value: object) -> object:
     if isinstance(value, str):
@@ -32,14 +35,12 @@ def _split(value: object) -> object:
     return value
 
 
-def _blank_is_none(value: object) -> object:
-    return None if value == "" else value
+def _parse_limits(value: object) -> object:
+    return CallLimits.parse(value) if isinstance(value, str) else value
 
 
 Names = Annotated[tuple[str, ...], BeforeValidator(_split)]
-Secret = Annotated[SecretStr | None, BeforeValidator(_blank_is_none)]
-Url = Annotated[str | None, BeforeValidator(_blank_is_none)]
-Moment = Annotated[datetime | None, BeforeValidator(_blank_is_none)]
+Limits = Annotated[CallLimits | None, BeforeValidator(_parse_limits)]
 
 
 class Environment(BaseModel):
@@ -50,7 +51,7 @@ class Environment(BaseModel):
     # Where we listen and who may come in
     port: int = Field(8000, ge=1, le=65535)
     debug: bool = False
-    secret_key: Secret = None
+    secret_key: SecretStr | None = None
     allowed_hosts: Names = ("127.0.0.1", "localhost", "[::1]")
     public_read: bool | None = None
     throttle_read: int = Field(1200, ge=1, description="market-data requests a minute and caller")
@@ -59,19 +60,19 @@ class Environment(BaseModel):
 
     # What we run on
     data_dir: Path = Path("var")
-    database_url: Url = None
-    redis_url: Url = None
-    prometheus_multiproc_dir: Annotated[Path | None, BeforeValidator(_blank_is_none)] = None
+    database_url: str | None = None
+    redis_url: str | None = None
+    prometheus_multiproc_dir: Path | None = None
 
     # Vendors
-    sandbox_url: Url = None
+    sandbox_url: str | None = None
     sandbox_origin: Literal["synthetic", "replayed"] = "synthetic"
-    polygon_api_key: Secret = None
-    finnhub_api_key: Secret = None
-    alpaca_api_key_id: Secret = None
-    alpaca_api_secret_key: Secret = None
-    iex_token: Secret = None
-    fred_api_key: Secret = None
+    polygon_api_key: SecretStr | None = None
+    finnhub_api_key: SecretStr | None = None
+    alpaca_api_key_id: SecretStr | None = None
+    alpaca_api_secret_key: SecretStr | None = None
+    iex_token: SecretStr | None = None
+    fred_api_key: SecretStr | None = None
     polygon_base_url: str = "https://api.polygon.io"
     alpaca_base_url: str = "https://data.alpaca.markets"
     finnhub_base_url: str = "https://finnhub.io/api/v1"
@@ -88,17 +89,17 @@ class Environment(BaseModel):
     cadence_1m_t2_s: int = Field(300, ge=60)
     live_lookback_minutes: int = Field(10, ge=1, le=390)
     live_concurrency: int = Field(16, ge=1, le=128)
-    limit_polygon: str = ""
-    limit_alpaca: str = ""
-    limit_finnhub: str = ""
-    limit_yahoo: str = ""
-    limit_iex: str = ""
+    limit_polygon: Limits = None
+    limit_alpaca: Limits = None
+    limit_finnhub: Limits = None
+    limit_yahoo: Limits = None
+    limit_iex: Limits = None
 
     # Time: a clock that starts elsewhere or runs faster, for replays
-    clock_start: Moment = None
+    clock_start: datetime | None = None
     clock_rate: float = Field(1.0, gt=0, le=100_000)
-    clock_anchor: Moment = None
-    clock_file: Annotated[Path | None, BeforeValidator(_blank_is_none)] = None
+    clock_anchor: datetime | None = None
+    clock_file: Path | None = None
 
     @property
     def production(self) -> bool:
@@ -107,25 +108,56 @@ class Environment(BaseModel):
 
     @model_validator(mode="after")
     def _check_together(self) -> Environment:
-        problems = []
+        problems = [*self._url_problems(), *self._clock_problems(), *self._provider_problems()]
         if self.production and self.secret_key is None:
             problems.append("SECRET_KEY: required when DATABASE_URL names a server")
-        if self.database_url and urlsplit(self.database_url).scheme not in _DATABASES:
-            problems.append(f"DATABASE_URL: the scheme must be one of {', '.join(_DATABASES)}")
-        if self.redis_url and urlsplit(self.redis_url).scheme not in ("redis", "rediss", "unix"):
-            problems.append("REDIS_URL: the scheme must be redis, rediss or unix")
-        for name in ("clock_start", "clock_anchor"):
-            moment = getattr(self, name)
-            if moment is not None and moment.tzinfo is None:
-                problems.append(f"{name.upper()}: needs a time zone, such as 2026-01-02T09:30:00Z")
         if bool(self.alpaca_api_key_id) != bool(self.alpaca_api_secret_key):
             problems.append("ALPACA_API_KEY_ID and ALPACA_API_SECRET_KEY: set both or neither")
         if problems:
             raise ValueError("\n".join(problems))
         return self
 
+    def _url_problems(self) -> Iterator[str]:
+        for name in type(self).model_fields:
+            if not name.endswith("_url") or not (url := getattr(self, name)):
+                continue
+            schemes = _SCHEMES.get(name, ("http", "https"))
+            try:
+                parts = urlsplit(url)
+                _ = parts.port
+            except ValueError:  # its message may quote a password
+                yield f"{name.upper()}: is no URL, or its port is no number"
+            else:
+                if parts.scheme not in schemes:
+                    yield f"{name.upper()}: the scheme must be one of {', '.join(schemes)}"
 
-_DATABASES = ("postgres", "postgresql", "sqlite")
+    def _clock_problems(self) -> Iterator[str]:
+        for name in ("clock_start", "clock_anchor"):
+            moment = getattr(self, name)
+            if moment is not None and moment.tzinfo is None:
+                yield f"{name.upper()}: needs a time zone, such as 2026-01-02T09:30:00Z"
+
+    def _provider_problems(self) -> Iterator[str]:
+        known = {
+            name.removeprefix("limit_")
+            for name in type(self).model_fields
+            if name.startswith("limit_")
+        }
+        for name in ("providers_enabled", "policy_bars_1m", "policy_bars_1d"):
+            for source in getattr(self, name):
+                if source.partition(":")[0] not in known:
+                    yield (
+                        f"{name.upper()}: no provider is called {source!r};"
+                        f" there are {', '.join(sorted(known))}"
+                    )
+
+
+_SCHEMES = {
+    "database_url": ("postgres", "postgresql", "sqlite"),
+    "redis_url": ("redis", "rediss", "unix"),
+}
+# URLs of servers hold passwords.
+_NEVER_SHOWN = frozenset(_SCHEMES)
 
 
 class EnvironmentInvalid(Exception):
@@ -133,25 +165,52 @@ class EnvironmentInvalid(Exception):
 
 
 def load(environ: Mapping[str, str]) -> Environment:
-    """Read every variable from `environ`. Raises EnvironmentInvalid naming all problems."""
-    values: dict[str, Any] = {}
+    """Read every variable from `environ`; an empty one counts as not set.
+
+    Raises EnvironmentInvalid naming all problems.
+    """
+    values, problems = _read(environ)
+    environment, invalid = _validate(values)
+    if environment is None:
+        problems += invalid
+        # What is wrong between variables shows only when each for itself is right.
+        sound = {name: value for name, value in values.items() if not _accuses(invalid, name)}
+        problems += [line for line in _validate(sound)[1] if line not in invalid]
+    if environment is None or problems:
+        raise EnvironmentInvalid("\n".join(problems))
+    return environment
+
+
+def _read(environ: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
+    values: dict[str, str] = {}
     problems: list[str] = []
     for name in Environment.model_fields:
         variable = name.upper()
-        if variable in environ:
-            values[name] = environ[variable]
-        elif f"{variable}_FILE" in environ:
+        text = environ.get(variable, "")
+        file = environ.get(f"{variable}_FILE", "")
+        if file and not text:
             try:
-                values[name] = Path(environ[f"{variable}_FILE"]).read_text().strip()
-            except OSError as error:
-                problems.append(f"{variable}_FILE: {error}")
+                text = Path(file).read_text(encoding="utf-8").strip()
+            except (OSError, UnicodeDecodeError) as error:
+                problems.append(f"{variable}_FILE: cannot read {file}: {_reason(error)}")
+        if text:
+            values[name] = text
+    return values, problems
+
+
+def _reason(error: OSError | UnicodeDecodeError) -> str:
+    return error.strerror or "unknown error" if isinstance(error, OSError) else "it is not text"
+
+
+def _validate(values: Mapping[str, str]) -> tuple[Environment | None, list[str]]:
     try:
-        environment = Environment.model_validate(values)
+        return Environment.model_validate(values), []
     except ValidationError as error:
-        problems += _describe(error)
-    if problems:
-        raise EnvironmentInvalid("\n".join(problems))
-    return environment
+        return None, _describe(error)
+
+
+def _accuses(problems: list[str], name: str) -> bool:
+    return any(problem.startswith(f"{name.upper()}: ") for problem in problems)
 
 
 def _describe(error: ValidationError) -> list[str]:
@@ -161,10 +220,16 @@ def _describe(error: ValidationError) -> list[str]:
             lines += str(problem["ctx"]["error"]).splitlines()
             continue
         name = str(problem["loc"][0])
-        secret = Environment.model_fields[name].annotation == Secret or "key" in name
-        got = "" if secret else f" (got {problem['input']!r})"
-        lines.append(f"{name.upper()}: {problem['msg'].lower()}{got}")
+        message = problem["msg"].removeprefix("Value error, ")
+        got = "" if _is_secret(name) else f" (got {problem['input']!r})"
+        part = "".join(f"{part}: " for part in problem["loc"][1:])
+        lines.append(f"{name.upper()}: {part}{message[:1].lower()}{message[1:]}{got}")
     return lines
+
+
+def _is_secret(name: str) -> bool:
+    annotation = Environment.model_fields[name].annotation
+    return name in _NEVER_SHOWN or SecretStr in get_args(annotation)
 
 
 def load_or_exit() -> Environment:
@@ -172,4 +237,5 @@ def load_or_exit() -> Environment:
     try:
         return load(os.environ)
     except EnvironmentInvalid as error:
-        sys.exit(f"The environment is not usable:\n  {str(error).replace(chr(10), chr(10) + '  ')}")
+        problems = str(error).replace("\n", "\n  ")
+        sys.exit(f"The environment is not usable:\n  {problems}")

@@ -14,6 +14,7 @@ class JsonFormatter(logging.Formatter):
     """One JSON object a line: time, level, logger, message, and the record's extras."""
 
     def format(self, record: logging.LogRecord) -> str:
+        """The record as one line of JSON, without its newline."""
         line: dict[str, object] = {
             "time": datetime.fromtimestamp(record.created, UTC),
             "level": record.levelname,
