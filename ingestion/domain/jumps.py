@@ -44,8 +44,11 @@ def ratio(first: Float64s, second: Float64s) -> Float64s:
 def classify(jumps: Float64s, absurd: float = ABSURD_JUMP) -> npt.NDArray[np.uint8]:
     """The Jump that each ratio is; split-like before absurd."""
     kinds = np.zeros(len(jumps), np.uint8)
-    for row in np.flatnonzero(jumps >= SPLITS[0] * (1 - SPLIT_TOLERANCE)):  # hardly ever any
-        kinds[row] = kind_of(float(jumps[row]), absurd)
+    rows = np.flatnonzero(jumps >= SPLITS[0] * (1 - SPLIT_TOLERANCE))  # hardly ever any
+    if len(rows):
+        off = np.abs(jumps[rows, np.newaxis] / np.array(SPLITS) - 1).min(axis=1)
+        unlike = np.where(jumps[rows] >= absurd, Jump.ABSURD, Jump.NONE)
+        kinds[rows] = np.where(off <= SPLIT_TOLERANCE, Jump.SPLIT_LIKE, unlike)
     return kinds
 
 

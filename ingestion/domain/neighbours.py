@@ -118,10 +118,11 @@ def objections(trail: Trail) -> Iterator[Objection]:
     """The bars of the trail that disagree with every neighbour they have."""
     if len(trail.ts) < 2:
         return
-    suspicious = classify(ratio(trail.close[:-1], trail.open[1:])) != Jump.NONE
-    suspicious &= ~trail.starts_run[1:]
-    for at in np.flatnonzero(suspicious).tolist():
-        suspicious[at] = trail.kind(at, at + 1) != Jump.NONE
+    beside = np.flatnonzero(~trail.starts_run[1:])
+    jumps = classify(ratio(trail.close[beside], trail.open[beside + 1]))
+    suspicious = np.zeros(len(trail.ts) - 1, np.bool_)
+    for at in beside[jumps != Jump.NONE].tolist():
+        suspicious[at] = trail.kind(at, at + 1) != Jump.NONE  # unless a known split explains it
     bounds = np.append(np.flatnonzero(trail.starts_run), len(trail.ts))
     runs = np.unique(np.searchsorted(bounds, np.flatnonzero(suspicious), side="right") - 1)
     for run in runs:
