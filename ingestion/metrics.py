@@ -25,12 +25,17 @@ provider_errors = Counter(
 provider_latency_ms = Histogram(
     "provider_latency_ms", "Milliseconds a vendor call took", ["provider", "endpoint"], buckets=_MS
 )
+limiter_errors = Counter(
+    "limiter_errors", "Times the call limiter's store did not answer", ["store"]
+)
 jobs_processed = Counter("jobs_processed", "Jobs finished", ["type", "provider"])
 gaps_found = Counter("gaps_found", "Expected bars newly put in the gap ledger", ["interval"])
 bars_written = Counter("bars_written", "Candles inserted or corrected", ["interval", "change"])
 bars_quarantined = Counter("bars_quarantined", "Bars rejected by a quality rule", ["reason"])
 bars_dropped = Counter(
-    "bars_dropped", "Vendor rows that are no bars, by why they were left out", ["provider", "reason"]
+    "bars_dropped",
+    "Vendor rows that are no bars, by why they were left out",
+    ["provider", "reason"],
 )
 write_batch_ms = Histogram("write_batch_ms", "Milliseconds one write transaction took", buckets=_MS)
 write_conflicts = Counter(
@@ -40,6 +45,8 @@ write_conflicts = Counter(
 for _capability in Capability:
     for _provider in PROVIDERS:
         provider_selected.labels(_capability, _provider)
+for _store in ("database", "redis"):
+    limiter_errors.labels(_store)
 for _interval in Interval:
     gaps_found.labels(_interval)
     for _change in ("inserted", "corrected", "withdrawn"):
