@@ -15,7 +15,9 @@ class ExchangeCalendar(models.Model):
     timezone = models.CharField(max_length=64)
     covered_from = models.DateField(help_text="first date known, open or closed")
     covered_to = models.DateField(help_text="last date known, inclusive")
-    extended_open = models.TimeField(null=True, blank=True, help_text="local; none: no extended hours")
+    extended_open = models.TimeField(
+        null=True, blank=True, help_text="local; none: no extended hours"
+    )
     extended_close = models.TimeField(null=True, blank=True, help_text="local, exclusive")
     synced_at = models.DateTimeField()
     version = models.PositiveIntegerField(default=1, help_text="grows when a session changes")

@@ -7,74 +7,49 @@ open. Nothing here knows Django, pandas or exchange_calendars.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from dataclasses import dataclass
-from datetime import date, timedelta
-from enum import IntEnum
+from datetime import date
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 
+from universe.domain.minute_table import MinuteTable
+from universe.domain.session import (
+    DAY,
+    DateNotCovered,
+    Placement,
+    Session,
+    SessionsInvalid,
+    date_of,
+    label_of,
+)
+from universe.domain.time_range import TimeRange, iso
+
+__all__ = [
+    "DateNotCovered",
+    "Int64s",
+    "Placement",
+    "Session",
+    "SessionGrid",
+    "SessionsInvalid",
+    "date_of",
+    "label_of",
+]
+
 Int64s = npt.NDArray[np.int64]
 
-_EPOCH = date(1970, 1, 1)
-_DAY = 86_400
-_BLOCK_MINUTES = 1 << 19  # a lookup block: 364 days at a byte a minute, built when first needed
-
-
-class Placement(IntEnum):
-    """Where a minute lies: outside every session, in regular or in extended hours."""
-
-    CLOSED = 0
-    REGULAR = 1
-    EXTENDED = 2
-
-
-class DateNotCovered(LookupError):
-    """The question reaches outside the dates that the sessions table covers."""
-
-
-@dataclass(frozen=True, slots=True)
-class Session:
-    """One trading day. `close`, `break_end` and `extended_close` are exclusive.
-
-    Without a break, `break_start == break_end == 0`; without extended hours the extended
-    window is the regular one. Epoch seconds, UTC.
-    """
-
-    date: date
-    open: int
-    close: int
-    break_start: int
-    break_end: int
-    extended_open: int
-    extended_close: int
-
-    @property
-    def minutes(self) -> int:
-        """How many regular minutes the session has."""
-        return (self.close - self.open - (self.break_end - self.break_start)) // 60
-
-    @property
-    def label(self) -> int:
-        """The daily bar's `ts`: 00:00Z of the session date."""
-        return label_of(self.date)
-
-
-def label_of(day: date) -> int:
-    """00:00Z of `day` in epoch seconds."""
-    return (day - _EPOCH).days * _DAY
-
-
-def date_of(label: int) -> date:
-    """The UTC date that the epoch second `label` falls on."""
-    return _EPOCH + timedelta(days=label // _DAY)
+_EARLIEST = date(1970, 1, 2)  # no session opens before the epoch
 
 
 class SessionGrid:
     """The sessions of one calendar between two dates, ready for vectorised questions.
 
-    Every question about a date outside `[first, last]` raises DateNotCovered, naming the
-    date and the coverage.
+    The grid knows the days `[first, last]`, both inclusive: open ones have a session, all
+    others are closed. Every question that reaches a moment or a date it cannot know raises
+    DateNotCovered, naming that moment and the coverage.
+
+    Raises SessionsInvalid for sessions that overlap, share a date, lie outside the coverage,
+    or whose times are out of order; and for a coverage that begins before 1970-01-02.
     """
 
     def __init__(
@@ -84,40 +59,81 @@ class SessionGrid:
         self.version = version
         self.first, self.last = first, last
         self.sessions = sorted(sessions, key=lambda session: session.open)
+        self._check()
         self._opens = [session.open for session in self.sessions]
+        self._extended_opens = [session.extended_open for session in self.sessions]
         self._dates = [session.date for session in self.sessions]
         self.labels = np.array([session.label for session in self.sessions], np.int64)
         """The daily `ts` of every session, ascending."""
         self._open_at = np.array(self._opens, np.int64)
-        self._extended_open_at = np.array([s.extended_open for s in self.sessions], np.int64)
+        self._extended_open_at = np.array(self._extended_opens, np.int64)
         self._close_at = np.array([s.close for s in self.sessions], np.int64)
         self._break_start_at = np.array([s.break_start for s in self.sessions], np.int64)
         self._break_end_at = np.array([s.break_end for s in self.sessions], np.int64)
         self._cumulative = np.concatenate(
             ([0], np.cumsum([session.minutes for session in self.sessions], dtype=np.int64))
         )
-        self._blocks: dict[int, npt.NDArray[np.uint8]] = {}
-        # A session may reach into its neighbours' UTC days, but no further than a day.
-        self._covered = (label_of(first) - _DAY, label_of(last) + 2 * _DAY)
+        self._covered_regular = self._span([(s.open, s.close) for s in self.sessions])
+        self.covered = self._span([(s.extended_open, s.extended_close) for s in self.sessions])
+        """The moments that the grid knows, extended hours included: those that only sessions
+        dated in `[first, last]` can contain, judged by how far from their own UTC days this
+        calendar's sessions reach."""
+        self._table = MinuteTable(self.sessions, self.covered.start, self.covered.end)
+
+    def _check(self) -> None:
+        if self.first > self.last or self.first < _EARLIEST:
+            raise SessionsInvalid(
+                f"calendar {self.calendar}: coverage {self.first} to {self.last} must be"
+                f" ascending and begin no earlier than {_EARLIEST}"
+            )
+        for session in self.sessions:
+            session.check()
+            if not self.first <= session.date <= self.last:
+                raise SessionsInvalid(
+                    f"calendar {self.calendar}: session {session.date} lies outside"
+                    f" {self.first} to {self.last}"
+                )
+        for before, after in pairwise(self.sessions):
+            if before.date >= after.date or before.close > after.open:
+                raise SessionsInvalid(
+                    f"calendar {self.calendar}: sessions {before.date} and {after.date} overlap"
+                )
+
+    def _span(self, windows: list[tuple[int, int]]) -> TimeRange:
+        """The known moments, given each session's window."""
+        opens = [opened - s.label for (opened, _), s in zip(windows, self.sessions, strict=True)]
+        closes = [closed - s.label for (_, closed), s in zip(windows, self.sessions, strict=True)]
+        start = label_of(self.first) - DAY + max(closes, default=DAY)
+        end = label_of(self.last) + DAY + min(opens, default=0)
+        if windows:  # a moment inside a known session is known, whatever the others' habits
+            start, end = min(start, windows[0][0]), max(end, windows[-1][1])
+        return TimeRange(start, end)
 
     # ---- single questions -----------------------------------------------------------
 
     def require(self, start: int, end: int) -> None:
-        """Raise DateNotCovered unless the sessions table covers all of `[start, end)`."""
-        if start < self._covered[0] or end > self._covered[1]:
-            bad = date_of(start) if start < self._covered[0] else date_of(end)
-            raise DateNotCovered(
-                f"{bad} is outside what calendar {self.calendar} covers"
-                f" ({self.first} to {self.last}); manage.py sync_sessions extends it"
-            )
+        """Raise DateNotCovered unless the regular hours in all of `[start, end)` are known."""
+        self._require(self._covered_regular, start, end)
+
+    def _require(self, covered: TimeRange, start: int, end: int) -> None:
+        if start < covered.start or end > covered.end:
+            bad = start if start < covered.start else end
+            raise self._not_covered(iso(bad))
 
     def require_date(self, day: date) -> None:
         """Raise DateNotCovered unless the sessions table covers the date `day`."""
         if not self.first <= day <= self.last:
-            raise DateNotCovered(
-                f"{day} is outside what calendar {self.calendar} covers"
-                f" ({self.first} to {self.last}); manage.py sync_sessions extends it"
-            )
+            raise self._not_covered(str(day))
+
+    def _require_labels(self, low: int, high: int) -> None:
+        if low < label_of(self.first) or high >= label_of(self.last) + DAY:
+            raise self._not_covered(iso(low if low < label_of(self.first) else high))
+
+    def _not_covered(self, what: str) -> DateNotCovered:
+        return DateNotCovered(
+            f"{what} is outside what calendar {self.calendar} covers"
+            f" (sessions from {self.first} to {self.last}); manage.py sync_sessions extends it"
+        )
 
     def session_on(self, day: date) -> Session | None:
         """The session dated `day`, or None on a closed day."""
@@ -129,10 +145,8 @@ class SessionGrid:
 
     def latest_session(self, now: int) -> Session | None:
         """The newest session that has begun (extended hours included) by `now`, or None."""
-        self.require(now, now)
-        index = bisect_right(self._opens, now)
-        if index < len(self.sessions) and self.sessions[index].extended_open <= now:
-            return self.sessions[index]
+        self._require(self.covered, now, now + 1)
+        index = bisect_right(self._extended_opens, now)
         return self.sessions[index - 1] if index else None
 
     def sessions_between(self, first: date, last: date) -> list[Session]:
@@ -144,36 +158,31 @@ class SessionGrid:
     # ---- vectorised questions -------------------------------------------------------
 
     def place(self, ts: Int64s) -> npt.NDArray[np.uint8]:
-        """The Placement of each minute in `ts` (any order). Cost: two passes and a look-up."""
-        if not len(ts):
-            return np.empty(0, np.uint8)
-        minutes = ts // 60
-        low, high = int(minutes.min()), int(minutes.max())
-        self.require(low * 60, high * 60 + 60)
-        first, last = low // _BLOCK_MINUTES, high // _BLOCK_MINUTES
-        if first == last:
-            minutes -= first * _BLOCK_MINUTES
-            return self._block(first)[minutes]
-        placed = np.empty(len(ts), np.uint8)
-        numbers = minutes // _BLOCK_MINUTES
-        for number in range(first, last + 1):
-            chosen = numbers == number
-            if chosen.any():
-                placed[chosen] = self._block(number)[minutes[chosen] - number * _BLOCK_MINUTES]
+        """The Placement of the minute that each moment of `ts` falls in (any order)."""
+        ts = np.asarray(ts, np.int64)
+        placed = self._table.look_up(ts)
+        if placed is None:
+            low, high = int(ts.min()), int(ts.max())
+            self._require(self.covered, low, high + 1)
+            self._table.paint(low, high)
+            placed = self._table.look_up(ts)
+            assert placed is not None, "a covered minute is painted"  # noqa: S101 (an invariant)
         return placed
 
     def labels_at(self, ts: Int64s) -> Int64s:
         """The label of the newest session that has begun (extended hours included) by each
         moment; -1 before the first. Says nothing of whether it is still under way."""
+        self._require_all(self.covered, ts)
         at = np.searchsorted(self._extended_open_at, ts, side="right") - 1
         return np.where(at < 0, -1, self.labels[at]) if len(self.labels) else at
 
     def closes_of(self, labels: Int64s) -> Int64s:
         """When the session with each label closes (exclusive); -1 where no session has it."""
-        if not len(labels) or not len(self.labels):
+        if not len(labels):
+            return np.empty(0, np.int64)
+        self._require_labels(int(labels.min()), int(labels.max()))
+        if not len(self.labels):
             return np.full(len(labels), -1, np.int64)
-        self.require_date(date_of(int(labels.min())))
-        self.require_date(date_of(int(labels.max())))
         at = np.minimum(np.searchsorted(self.labels, labels), len(self.labels) - 1)
         return np.where(self.labels[at] == labels, self._close_at[at], -1)
 
@@ -190,13 +199,14 @@ class SessionGrid:
 
     def expected_labels(self, start: int, end: int) -> Int64s:
         """The daily `ts` (00:00Z of the session date) in `[start, end)`, ascending."""
-        self.require(start, end)
-        labels = [label_of(day) for day in self._dates]
-        chosen = labels[bisect_left(labels, start) : bisect_left(labels, end)]
-        return np.array(chosen, np.int64)
+        first, last = -(-start // DAY) * DAY, (end - 1) // DAY * DAY
+        if first <= last:
+            self._require_labels(first, last)
+        low, high = np.searchsorted(self.labels, (start, end))
+        return self.labels[low:high].copy()
 
     def index_of(self, ts: int) -> int:
-        """How many regular minutes of the calendar open before `ts`."""
+        """How many regular minutes of the grid open before `ts`."""
         at = bisect_right(self._opens, ts) - 1
         if at < 0:
             return 0
@@ -209,42 +219,37 @@ class SessionGrid:
     def indices_of(self, ts: Int64s) -> Int64s:
         """`index_of` for each regular minute in `ts`. Two of them are neighbours on the
         exchange when their indices differ by one, whatever lies between them."""
+        self._require_all(self._covered_regular, ts)
         at = np.searchsorted(self._open_at, ts, side="right") - 1
         paused = np.where(
             ts >= self._break_end_at[at], self._break_end_at[at] - self._break_start_at[at], 0
         )
         return np.asarray(self._cumulative[at] + (ts - self._open_at[at] - paused) // 60, np.int64)
 
+    def labels_of(self, ts: Int64s) -> Int64s:
+        """The label (00:00Z of the session date) of the session that each minute of `ts`,
+        regular ones all, belongs to."""
+        self._require_all(self._covered_regular, ts)
+        return np.asarray(self.labels[np.searchsorted(self._open_at, ts, side="right") - 1])
+
     def minute_at(self, index: Int64s) -> Int64s:
-        """The opens of the regular minutes with these indices (`index_of` backwards)."""
+        """The opens of the regular minutes with these indices (`index_of` backwards).
+
+        Raises IndexError for an index that no minute of the grid has.
+        """
         if not len(index):
             return np.empty(0, np.int64)
+        if index.min() < 0 or index.max() >= self._cumulative[-1]:
+            raise IndexError(
+                f"calendar {self.calendar} has minutes 0 to {self._cumulative[-1] - 1};"
+                f" asked for {index.min()} to {index.max()}"
+            )
         at = np.searchsorted(self._cumulative, index, side="right") - 1
         ts = self._open_at[at] + (index - self._cumulative[at]) * 60
         pause = self._break_end_at[at] - self._break_start_at[at]
         after = (pause > 0) & (ts >= self._break_start_at[at])
         return np.asarray(ts + np.where(after, pause, 0), np.int64)
 
-    def _block(self, number: int) -> npt.NDArray[np.uint8]:
-        """The placements of `_BLOCK_MINUTES` minutes from `number` blocks after the epoch."""
-        block = self._blocks.get(number)
-        if block is None:
-            block = self._blocks[number] = self._build_block(number * _BLOCK_MINUTES)
-        return block
-
-    def _build_block(self, base: int) -> npt.NDArray[np.uint8]:
-        block = np.full(_BLOCK_MINUTES, Placement.CLOSED, np.uint8)
-
-        def paint(start: int, end: int, placement: Placement) -> None:
-            low, high = max(start // 60 - base, 0), min(-(-end // 60) - base, _BLOCK_MINUTES)
-            if low < high:
-                block[low:high] = placement
-
-        begin, end = base * 60 - 2 * _DAY, (base + _BLOCK_MINUTES) * 60 + 2 * _DAY
-        near = self.sessions[bisect_left(self._opens, begin) : bisect_right(self._opens, end)]
-        for session in near:
-            paint(session.extended_open, session.extended_close, Placement.EXTENDED)
-        for session in near:
-            paint(session.open, session.close, Placement.REGULAR)
-            paint(session.break_start, session.break_end, Placement.CLOSED)
-        return block
+    def _require_all(self, covered: TimeRange, ts: Int64s) -> None:
+        if len(ts):
+            self._require(covered, int(ts.min()), int(ts.max()) + 1)

@@ -18,7 +18,7 @@ class TimeRange:
 
     def __post_init__(self) -> None:
         if self.end <= self.start:
-            raise ValueError(f"end {self.end_at.isoformat()} must be after start {self.start_at.isoformat()}")
+            raise ValueError(f"end {iso(self.end)} must be after start {iso(self.start)}")
 
     @classmethod
     def between(cls, start: datetime, end: datetime) -> TimeRange:
@@ -47,3 +47,11 @@ class TimeRange:
         """What both ranges share, or None."""
         start, end = max(self.start, other.start), min(self.end, other.end)
         return TimeRange(start, end) if start < end else None
+
+
+def iso(ts: int) -> str:
+    """The epoch second as ISO 8601 in UTC, or the bare number where no date reaches."""
+    try:
+        return datetime.fromtimestamp(ts, UTC).isoformat()
+    except (OverflowError, ValueError, OSError):
+        return f"moment {ts}"
