@@ -13,11 +13,13 @@ Hours = Literal["regular", "extended"]
 
 @dataclass(frozen=True, slots=True)
 class Completeness:
-    """Of the regular bars expected in a range: how many are stored, confirmed without a
-    trade, and missing (in the gap ledger, not yet settled, or before the collected history).
-    They add up. A bar is expected from its end on, so that a session under way counts the
-    minutes that are over; a daily bar from its session's close on. Today's knowledge,
-    whatever `as_of` the bars were read at, and of the whole range, whatever the page."""
+    """Of the regular bars expected in the part of the range that a page covers: how many are
+    stored, confirmed without a trade, and missing (in the gap ledger, not settled yet, or
+    never collected). They add up, and over all pages of a range they sum to the range's.
+
+    A minute is expected once it is over, a daily bar once its session has closed, both only
+    while the symbol is listed. It is today's knowledge, whatever `as_of` the bars were read at.
+    """
 
     expected: int
     stored: int
@@ -35,7 +37,8 @@ class BarPage:
     None: nothing was ever stored. `changed_at` (epoch µs) is when the series last changed;
     None: it has no bars and no marks. `sources` are those of the page's bars, sorted. `next`
     is the `ts` to continue after, or None at the end; pass the page's `as_of` along with it,
-    so that all pages are of one moment.
+    so that all pages are of one moment. A page covers the range from behind the `after` that
+    it was asked with (or the start) up to and with `next` (or to the end).
     """
 
     as_of: int | None
