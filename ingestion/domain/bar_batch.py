@@ -66,11 +66,15 @@ class Bars:
         """Bars from any sequences; `vwap` and `trades` may be left out."""
         times = np.asarray(ts, np.int64)
         return cls(
-            np.asarray(owner, np.int64),
-            times,
-            *(np.asarray(column, np.float64) for column in (open, high, low, close, volume)),
-            np.full(len(times), np.nan) if vwap is None else np.asarray(vwap, np.float64),
-            np.full(len(times), -1) if trades is None else np.asarray(trades, np.int64),
+            owner=np.asarray(owner, np.int64),
+            ts=times,
+            open=np.asarray(open, np.float64),
+            high=np.asarray(high, np.float64),
+            low=np.asarray(low, np.float64),
+            close=np.asarray(close, np.float64),
+            volume=np.asarray(volume, np.float64),
+            vwap=np.full(len(times), np.nan) if vwap is None else np.asarray(vwap, np.float64),
+            trades=np.full(len(times), -1) if trades is None else np.asarray(trades, np.int64),
         )
 
     def take(self, rows: Int64s | Bools) -> Bars:
@@ -87,5 +91,8 @@ class Bars:
         if not parts:
             return cls.empty()
         return cls(
-            *(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(cls))
+            *(
+                np.concatenate([getattr(part, field.name) for part in parts])
+                for field in fields(cls)
+            )
         )

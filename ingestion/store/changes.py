@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from ingestion.domain.bar_batch import Bars, Bools, Int64s
 from ingestion.models.quarantine import QuarantineReason
 from universe.domain.interval import Interval
@@ -62,6 +64,17 @@ class CandleWrite:
     rejected: Rejected | None = None
     withdrawn: tuple[Int64s, Int64s] | None = None
     job_id: str = ""
+
+    def symbol_ids(self) -> Int64s:
+        """Every symbol that the write may touch, ascending."""
+        parts = [self.bars.owner]
+        if self.settlement is not None:
+            parts.append(self.settlement.symbol_id)
+        if self.withdrawn is not None:
+            parts.append(self.withdrawn[0])
+        if self.rejected is not None:
+            parts.append(self.rejected.bars.owner)
+        return np.unique(np.concatenate(parts))
 
 
 @dataclass(frozen=True, slots=True)

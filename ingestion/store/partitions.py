@@ -13,6 +13,7 @@ from django.db import connection, transaction
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.migrations.operations import CreateModel
 from django.db.migrations.state import ProjectState
+from typing_extensions import override
 
 TABLE = "candles_intraday"
 _LOCK = 0x6D64_7061_7274  # advisory lock of partition making ("mdpart")
@@ -23,6 +24,7 @@ _seen: set[tuple[str, tuple[int, int]]] = set()  # (database, month) known to ex
 class CreatePartitionedModel(CreateModel):
     """CreateModel whose table is partitioned by `ts` on PostgreSQL."""
 
+    @override
     def database_forwards(
         self,
         app_label: str,
@@ -34,7 +36,7 @@ class CreatePartitionedModel(CreateModel):
             super().database_forwards(app_label, schema_editor, from_state, to_state)
             return
         model = to_state.apps.get_model(app_label, self.name)
-        create, params = schema_editor.table_sql(model)  # type: ignore[attr-defined]  # not in the stubs
+        create, params = schema_editor.table_sql(model)
         table = model._meta.db_table
         with schema_editor.connection.cursor() as cursor:
             cursor.execute("SELECT 1 FROM pg_extension WHERE extname = 'timescaledb'")
@@ -66,7 +68,10 @@ def ensure(start: int, end: int) -> None:
 
 
 def _months(start: int, end: int) -> list[tuple[int, int]]:
-    first, last = datetime.fromtimestamp(start, UTC), datetime.fromtimestamp(max(start, end - 1), UTC)
+    first, last = (
+        datetime.fromtimestamp(start, UTC),
+        datetime.fromtimestamp(max(start, end - 1), UTC),
+    )
     numbers = range(first.year * 12 + first.month - 1, last.year * 12 + last.month)
     return [(number // 12, number % 12 + 1) for number in numbers]
 

@@ -25,7 +25,11 @@ from psycopg.pq import Format
 
 PG_EPOCH_US = 946_684_800_000_000  # 2000-01-01T00:00Z, where PostgreSQL's clock starts
 
-_HEADER = np.dtype([("dims", ">i4"), ("nulls", ">i4"), ("type", ">u4"), ("n", ">i4"), ("low", ">i4")])
+_INFINITE = int(np.iinfo(np.int64).min)  # -infinity on both sides
+
+_HEADER = np.dtype(
+    [("dims", ">i4"), ("nulls", ">i4"), ("type", ">u4"), ("n", ">i4"), ("low", ">i4")]
+)
 
 
 class Column:
@@ -41,7 +45,9 @@ class Column:
 
     def to_bytes(self) -> bytes:
         """The array in PostgreSQL's binary format."""
-        values = self.values - self.offset if self.offset else self.values
+        values = self.values
+        if self.offset:
+            values = np.where(values == _INFINITE, _INFINITE, values - self.offset)
         element = np.dtype([("size", ">i4"), ("value", self.wire)])
         header = np.array((1 if len(values) else 0, 0, self.element_oid, len(values), 1), _HEADER)
         if not len(values):
@@ -60,7 +66,9 @@ class Column:
         element = np.dtype([("size", ">i4"), ("value", cls.wire)])
         values = np.frombuffer(raw, element, offset=_HEADER.itemsize)["value"]
         native = values.astype(np.dtype(cls.wire).newbyteorder("="))
-        return native + cls.offset if cls.offset else native
+        if cls.offset:
+            return np.where(native == _INFINITE, _INFINITE, native + cls.offset)
+        return native
 
 
 class Int4(Column):
