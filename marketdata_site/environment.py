@@ -50,11 +50,15 @@ class Environment(BaseModel):
 
     # Where we listen and who may come in
     port: int = Field(8000, ge=1, le=65535)
+    bind_address: str = "127.0.0.1"
+    web_workers: int | None = Field(None, ge=1, le=64, description="web processes")
     debug: bool = False
     secret_key: SecretStr | None = None
     allowed_hosts: Names = ("127.0.0.1", "localhost", "[::1]")
     public_read: bool | None = None
     throttle_read: int = Field(1200, ge=1, description="market-data requests a minute and caller")
+    secure_ssl: bool = Field(False, description="TLS ends in front of us: cookies, HSTS, redirects")
+    trusted_proxies: int = Field(0, ge=0, le=8, description="proxies that add to X-Forwarded-For")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["text", "json"] = "text"
 

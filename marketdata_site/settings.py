@@ -125,9 +125,9 @@ def _database() -> dict[str, Any]:
             "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
         }
     else:
-        database["CONN_MAX_AGE"] = 60
         database["CONN_HEALTH_CHECKS"] = True
         database["OPTIONS"] = {"connect_timeout": 5, **database.get("OPTIONS", {})}
+    database["CONN_MAX_AGE"] = 60
     return database
 
 
@@ -199,6 +199,17 @@ CONTENT_SECURITY_POLICY = {
     }
 }
 CSRF_TRUSTED_ORIGINS: list[str] = []
+CSRF_FAILURE_VIEW = "ops.api.problems.csrf_failure"
+if ENVIRONMENT.secure_ssl:
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    SECURE_SSL_REDIRECT = True
+    # Probes and scrapers on the same host speak to us without the proxy.
+    SECURE_REDIRECT_EXEMPT = [r"^health(/live)?$", r"^metrics$"]
+    SECURE_HSTS_SECONDS = 365 * 86_400
+    SESSION_COOKIE_SECURE = True
+    CSRF_COOKIE_SECURE = True
+# HSTS for other hosts of the domain, and browsers' preload lists: not ours to decide.
+SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
 
 # ---- background work -------------------------------------------------------------------
 
@@ -230,13 +241,14 @@ Q_CLUSTER = {
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
         "ops.api.authentication.ApiKeyAuthentication",
-        "rest_framework.authentication.SessionAuthentication",
+        "ops.api.authentication.StaffSessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["ops.api.permissions.HasScope"],
     "DEFAULT_THROTTLE_CLASSES": ["ops.api.throttling.CallerThrottle"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_PARSER_CLASSES": ["ops.api.parsing.BoundedJsonParser"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "ops.api.negotiation.OneKind",
+    "DEFAULT_SCHEMA_CLASS": "ops.api.schema.ScopedSchema",
     "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
     "EXCEPTION_HANDLER": "ops.api.problems.problem_response",
     "UNAUTHENTICATED_USER": None,

@@ -10,3 +10,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("ingestion.api.urls")),
     path("", include("ops.api.urls")),
 ]
+
+handler400 = "ops.api.problems.bad_request"
+handler403 = "ops.api.problems.permission_denied"
+handler404 = "ops.api.problems.not_found"
+handler500 = "ops.api.problems.server_error"

@@ -1,0 +1,171 @@
+"""The service at a glance: the numbers of the landing page and of the operator's index."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db.models import Count, Max, QuerySet
+
+from ingestion.models import (
+    CollectionJob,
+    Gap,
+    GapState,
+    IngestCommit,
+    JobState,
+    QuarantinedBar,
+    Series,
+)
+from marketdata_site import clock
+from universe.domain.interval import Interval
+from universe.domain.tier import Tier
+from universe.models import Symbol
+
+FRESH_FOR_S = 2.0
+COUNTED_TO = 10_000
+"""Counts of big tables stop here: more is told as `10,000+`."""
+
+ORIGINS = {
+    "synthetic": "Synthetic data from the sandbox: no real prices.",
+    "replayed": "Recorded sessions, replayed by the sandbox as if they were live.",
+    "vendor": "Market data from the vendors.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """What there is. `commits` is the number of the newest commit."""
+
+    origin: str
+    symbols: Mapping[str, int]
+    newest_bar: Mapping[str, datetime | None]
+    series: int
+    commits: int
+    newest_commit: datetime | None
+
+    def as_json(self) -> dict[str, Any]:
+        """The same for API clients, times in ISO 8601."""
+        return {
+            "symbols": dict(self.symbols),
+            "newest_bar": {name: _iso(moment) for name, moment in self.newest_bar.items()},
+            "commits": self.commits,
+            "newest_commit": _iso(self.newest_commit),
+        }
+
+
+def _iso(moment: datetime | None) -> str | None:
+    return moment.isoformat().replace("+00:00", "Z") if moment else None
+
+
+def look() -> Overview:
+    """The numbers now. Cost: three queries over the universe and its series."""
+    tiers = dict.fromkeys(Tier, 0) | dict(
+        Symbol.objects.active().order_by().values_list("tier").annotate(Count("id"))
+    )
+    stands = {
+        interval: (newest, count)
+        for interval, newest, count in Series.objects.order_by()
+        .values_list("interval")
+        .annotate(Max("newest_ts"), Count("id"))
+    }
+    commit = IngestCommit.objects.order_by("-as_of").values_list("id", "as_of").first()
+    return Overview(
+        origin=settings.DATA_ORIGIN,
+        symbols={str(tier): count for tier, count in tiers.items()},
+        newest_bar={str(name): stands.get(name, (None, 0))[0] for name in Interval},
+        series=sum(count for _, count in stands.values()),
+        commits=commit[0] if commit else 0,
+        newest_commit=commit[1] if commit else None,
+    )
+
+
+class Glance:
+    """`look()`, taken again when it is older than FRESH_FOR_S."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._seen: tuple[float, Overview] | None = None
+
+    def overview(self) -> Overview:
+        """The numbers, at most FRESH_FOR_S old."""
+        with self._lock:
+            if self._seen is None or time.monotonic() - self._seen[0] > FRESH_FOR_S:
+                self._seen = time.monotonic(), look()
+            return self._seen[1]
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """A number that an operator watches, and the page behind it. `tone` is good or bad."""
+
+    label: str
+    value: str
+    note: str
+    link: str
+    tone: str = ""
+
+
+def cards() -> list[Card]:
+    """What wants an operator's eye today."""
+    now = clock.now()
+    day = now - timedelta(days=1)
+    open_gaps = _up_to(Gap.objects.filter(state__in=[GapState.OPEN, GapState.QUEUED]))
+    stuck = _up_to(Gap.objects.filter(state=GapState.UNRECOVERABLE))
+    failed = _up_to(CollectionJob.objects.filter(state=JobState.FAILED, finished_at__gte=day))
+    rejected = _up_to(QuarantinedBar.objects.filter(as_of__gte=day))
+    commit = IngestCommit.objects.order_by("-as_of").first()
+    return [
+        Card(
+            "Newest commit",
+            _ago(commit.as_of, now) if commit else "none yet",
+            f"{commit.source}, {commit.inserted:,} bars" if commit else "nothing is stored",
+            "admin:ingestion_ingestcommit_changelist",
+        ),
+        Card(
+            "Gaps to repair",
+            _told(open_gaps),
+            f"{_told(stuck)} unrecoverable",
+            "admin:ingestion_gap_changelist",
+            "bad" if open_gaps else "good",
+        ),
+        Card(
+            "Failed jobs",
+            _told(failed),
+            "in 24 hours",
+            "admin:ingestion_collectionjob_changelist",
+            "bad" if failed else "good",
+        ),
+        Card(
+            "Rejected bars",
+            _told(rejected),
+            "in 24 hours",
+            "admin:ingestion_quarantinedbar_changelist",
+            "bad" if rejected else "good",
+        ),
+    ]
+
+
+def recent_commits(count: int = 8) -> list[IngestCommit]:
+    """The newest commits, without their events."""
+    return list(IngestCommit.objects.order_by("-as_of").defer("events")[:count])
+
+
+def _up_to(rows: QuerySet[Any]) -> int:
+    return rows.order_by()[: COUNTED_TO + 1].count()
+
+
+def _told(count: int) -> str:
+    return f"{COUNTED_TO:,}+" if count > COUNTED_TO else f"{count:,}"
+
+
+def _ago(moment: datetime, now: datetime) -> str:
+    seconds = max(int((now - moment).total_seconds()), 0)
+    for width, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if seconds >= width:
+            return f"{seconds // width} {unit} ago"
+    return f"{seconds} s ago"

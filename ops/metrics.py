@@ -1,0 +1,72 @@
+"""What `/metrics` says: counters of the processes, gauges of the fleet.
+
+Counters and histograms are the process's own, or with `PROMETHEUS_MULTIPROC_DIR` those of
+all processes of the host together. Gauges about the fleet are computed from the database at
+the scrape, at most once in FRESH_FOR_S a process.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable
+
+from django.db import Error as DatabaseError
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    REGISTRY,
+    CollectorRegistry,
+    Counter,
+    generate_latest,
+)
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
+
+logger = logging.getLogger(__name__)
+
+CONTENT_TYPE = CONTENT_TYPE_LATEST
+FRESH_FOR_S = 5.0
+FLEET: tuple[Callable[[], Collector], ...] = ()
+
+fleet_scrape_errors = Counter(
+    "fleet_scrape_errors", "Scrapes without the fleet's gauges, as the database did not answer"
+)
+
+
+class FleetGauges:
+    """The fleet's gauges as text, computed again when they are older than FRESH_FOR_S."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry(auto_describe=False)
+        for collector in FLEET:
+            self._registry.register(collector())
+        self._lock = threading.Lock()
+        self._text = b""
+        self._at: float | None = None
+
+    def text(self) -> bytes:
+        """Prometheus text; empty when the database does not answer."""
+        with self._lock:
+            if self._at is None or time.monotonic() - self._at > FRESH_FOR_S:
+                self._text = self._compute()
+                self._at = time.monotonic()
+            return self._text
+
+    def _compute(self) -> bytes:
+        try:
+            return generate_latest(self._registry)
+        except DatabaseError as error:
+            fleet_scrape_errors.inc()
+            logger.warning("The fleet's gauges are left out of this scrape: %s", error)
+            return b""
+
+
+def process_text() -> bytes:
+    """The counters and histograms as Prometheus text."""
+    if not os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
+        return generate_latest(REGISTRY)
+    merged = CollectorRegistry()
+    MultiProcessCollector(merged)  # type: ignore[no-untyped-call]  # the library has no types here
+    return generate_latest(merged)
