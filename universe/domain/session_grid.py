@@ -26,6 +26,7 @@ from universe.domain.session import (
 from universe.domain.time_range import TimeRange, iso
 
 __all__ = [
+    "EARLIEST_DATE",
     "DateNotCovered",
     "Int64s",
     "Placement",
@@ -38,7 +39,8 @@ __all__ = [
 
 Int64s = npt.NDArray[np.int64]
 
-_EARLIEST = date(1970, 1, 2)  # no session opens before the epoch
+EARLIEST_DATE = date(1970, 1, 2)
+"""No coverage begins earlier: its sessions would open before the epoch."""
 
 
 class SessionGrid:
@@ -81,10 +83,10 @@ class SessionGrid:
         self._table = MinuteTable(self.sessions, self.covered.start, self.covered.end)
 
     def _check(self) -> None:
-        if self.first > self.last or self.first < _EARLIEST:
+        if self.first > self.last or self.first < EARLIEST_DATE:
             raise SessionsInvalid(
                 f"calendar {self.calendar}: coverage {self.first} to {self.last} must be"
-                f" ascending and begin no earlier than {_EARLIEST}"
+                f" ascending and begin no earlier than {EARLIEST_DATE}"
             )
         for session in self.sessions:
             session.check()
@@ -154,6 +156,18 @@ class SessionGrid:
         self.require_date(first)
         self.require_date(last)
         return self.sessions[bisect_left(self._dates, first) : bisect_right(self._dates, last)]
+
+    def first_session_from(self, day: date) -> Session | None:
+        """The first session dated `day` or later; None when the coverage ends before one."""
+        self.require_date(day)
+        index = bisect_left(self._dates, day)
+        return self.sessions[index] if index < len(self.sessions) else None
+
+    def last_session_until(self, day: date) -> Session | None:
+        """The last session dated `day` or earlier; None when the coverage begins after it."""
+        self.require_date(day)
+        index = bisect_right(self._dates, day)
+        return self.sessions[index - 1] if index else None
 
     # ---- vectorised questions -------------------------------------------------------
 
