@@ -59,3 +59,12 @@ def _caches_emptied() -> Iterator[None]:
     yield
     for cache in caches.all(initialized_only=True):
         cache.clear()
+
+
+@pytest.fixture(autouse=True)
+def _grids_forgotten() -> Iterator[None]:
+    """Processes keep the grids of calendars; the next test's tables hold other sessions."""
+    from universe.services import sessions
+
+    yield
+    sessions.forget()
