@@ -136,22 +136,24 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 
 def _caches() -> dict[str, Any]:
+    # What one process may remember for a moment, such as which symbol a ticker names.
+    local: dict[str, Any] = {
+        "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
+        "OPTIONS": {"MAX_ENTRIES": 50_000},
+    }
     if ENVIRONMENT.redis_url:
-        shared = {
+        shared: dict[str, Any] = {
             "BACKEND": "django.core.cache.backends.redis.RedisCache",
             "LOCATION": ENVIRONMENT.redis_url,
             "KEY_PREFIX": "marketdata",
         }
-        return {"default": shared, "throttle": shared}
-    # The cluster's status pages need a cache that all processes see; the request throttle
-    # only one that is fast, as embedded mode has one web process.
-    return {
-        "default": {
-            "BACKEND": "django.core.cache.backends.filebased.FileBasedCache",
-            "LOCATION": DATA_DIR / "cache",
-        },
-        "throttle": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
+        return {"default": shared, "local": local}
+    # The cluster's status pages need a cache that all processes see.
+    shared = {
+        "BACKEND": "django.core.cache.backends.filebased.FileBasedCache",
+        "LOCATION": DATA_DIR / "cache",
     }
+    return {"default": shared, "local": local}
 
 
 CACHES = _caches()

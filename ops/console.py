@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import threading
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 from django.conf import settings
+from django.core.cache import caches
 from django.db.models import Count, Max, QuerySet
 
 from ingestion.models import (
@@ -84,19 +83,9 @@ def look() -> Overview:
     )
 
 
-class Glance:
-    """`look()`, taken again when it is older than FRESH_FOR_S."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._seen: tuple[float, Overview] | None = None
-
-    def overview(self) -> Overview:
-        """The numbers, at most FRESH_FOR_S old."""
-        with self._lock:
-            if self._seen is None or time.monotonic() - self._seen[0] > FRESH_FOR_S:
-                self._seen = time.monotonic(), look()
-            return self._seen[1]
+def overview() -> Overview:
+    """The numbers, at most FRESH_FOR_S old."""
+    return cast(Overview, caches["local"].get_or_set("overview", look, FRESH_FOR_S))
 
 
 @dataclass(frozen=True, slots=True)

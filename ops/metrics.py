@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import logging
 import os
-import threading
-import time
 from collections.abc import Callable
+from typing import cast
 
+from django.core.cache import caches
 from django.db import Error as DatabaseError
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
@@ -35,32 +35,22 @@ fleet_scrape_errors = Counter(
 )
 
 
-class FleetGauges:
-    """The fleet's gauges as text, computed again when they are older than FRESH_FOR_S."""
+def fleet_text() -> bytes:
+    """The fleet's gauges as Prometheus text, at most FRESH_FOR_S old; empty when the database
+    does not answer."""
+    return cast(bytes, caches["local"].get_or_set("fleet-gauges", _compute_fleet, FRESH_FOR_S))
 
-    def __init__(self) -> None:
-        self._registry = CollectorRegistry(auto_describe=False)
-        for collector in FLEET:
-            self._registry.register(collector())
-        self._lock = threading.Lock()
-        self._text = b""
-        self._at: float | None = None
 
-    def text(self) -> bytes:
-        """Prometheus text; empty when the database does not answer."""
-        with self._lock:
-            if self._at is None or time.monotonic() - self._at > FRESH_FOR_S:
-                self._text = self._compute()
-                self._at = time.monotonic()
-            return self._text
-
-    def _compute(self) -> bytes:
-        try:
-            return generate_latest(self._registry)
-        except DatabaseError as error:
-            fleet_scrape_errors.inc()
-            logger.warning("The fleet's gauges are left out of this scrape: %s", error)
-            return b""
+def _compute_fleet() -> bytes:
+    registry = CollectorRegistry()
+    for collector in FLEET:
+        registry.register(collector())
+    try:
+        return generate_latest(registry)
+    except DatabaseError as error:
+        fleet_scrape_errors.inc()
+        logger.warning("The fleet's gauges are left out of this scrape: %s", error)
+        return b""
 
 
 def process_text() -> bytes:

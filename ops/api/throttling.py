@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ipaddress
 import logging
-import threading
 import time
 from collections.abc import Mapping
 from functools import cache
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import redis
 from django.conf import settings
+from django.core.cache import caches
 from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 
@@ -27,34 +27,26 @@ if TYPE_CHECKING:  # DRF's views name this module in their defaults, and import 
 logger = logging.getLogger(__name__)
 
 WINDOW_S = 60
-_MAX_CALLERS = 50_000
 _FORWARDED = ("HTTP_X_FORWARDED_FOR", "HTTP_FORWARDED", "HTTP_X_REAL_IP")
 
 
 class LocalWindows:
-    """This process's counts. Memory is bounded: finished windows are dropped, and past
-    `_MAX_CALLERS` under way all are."""
-
-    def __init__(self) -> None:
-        self._windows: dict[str, tuple[float, int]] = {}
-        self._lock = threading.Lock()
+    """This process's counts, in its bounded cache."""
 
     def hit(self, caller: str) -> tuple[int, float]:
         """Count one request; how many the window has now, and the seconds left of it."""
-        now = time.monotonic()
-        with self._lock:
-            ends, count = self._windows.get(caller, (0.0, 0))
-            if ends <= now:
-                if len(self._windows) >= _MAX_CALLERS:
-                    self._drop_finished(now)
-                ends, count = now + WINDOW_S, 0
-            self._windows[caller] = (ends, count + 1)
-        return count + 1, ends - now
-
-    def _drop_finished(self, now: float) -> None:
-        self._windows = {who: window for who, window in self._windows.items() if window[0] > now}
-        if len(self._windows) >= _MAX_CALLERS:
-            self._windows.clear()
+        cache = caches["local"]
+        count_name, end_name = f"throttle:{caller}", f"throttle-end:{caller}"
+        if not cache.add(count_name, 1, WINDOW_S):
+            try:
+                count = cache.incr(count_name)
+            except ValueError:  # the window ended just now
+                cache.set(count_name, 1, WINDOW_S)
+            else:
+                end = cache.get(end_name, 0.0)
+                return count, max(end - time.monotonic(), 0.0)
+        cache.set(end_name, time.monotonic() + WINDOW_S, WINDOW_S)
+        return 1, WINDOW_S
 
 
 class SharedWindows:

@@ -35,18 +35,8 @@ def _json(body: Any, status: int = 200) -> HttpResponse:
 
 
 @cache
-def _glance() -> console.Glance:
-    return console.Glance()
-
-
-@cache
 def _examiner() -> health.Examiner:
     return health.Examiner()
-
-
-@cache
-def _fleet() -> metrics.FleetGauges:
-    return metrics.FleetGauges()
 
 
 _EXAMPLES = (
@@ -78,7 +68,7 @@ class LandingView(APIView):
     )
     def get(self, request: Request) -> HttpResponse:
         """What this service is and holds."""
-        glance = _glance().overview() if may(request, "read") else None
+        glance = console.overview() if may(request, "read") else None
         http: HttpRequest = request._request
         if http.accepts("text/html") and "text/html" in http.headers.get("Accept", ""):
             response = render(http, "landing.html", _landing(http, glance))
@@ -180,5 +170,5 @@ class MetricsView(APIView):
     )
     def get(self, request: Request) -> HttpResponse:
         """Counters of the processes, then gauges of the fleet."""
-        fleet = _fleet().text()  # first: its failure is one of the counters
+        fleet = metrics.fleet_text()  # first: its failure is one of the counters
         return HttpResponse(metrics.process_text() + fleet, content_type=metrics.CONTENT_TYPE)
