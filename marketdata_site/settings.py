@@ -151,7 +151,7 @@ def _caches() -> dict[str, Any]:
     # The cluster's status pages need a cache that all processes see.
     shared = {
         "BACKEND": "django.core.cache.backends.filebased.FileBasedCache",
-        "LOCATION": DATA_DIR / "cache",
+        "LOCATION": str(DATA_DIR / "cache"),
     }
     return {"default": shared, "local": local}
 

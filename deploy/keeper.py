@@ -1,0 +1,131 @@
+"""Keeps one process of the service going, and never outlives the launcher.
+
+    python -m deploy.keeper [--restart] -- COMMAND ...
+
+With `--restart`, a process that ends by itself is started again, after a pause that grows
+while it keeps failing. Without it, the keeper ends as its process did. When the keeper is
+told to stop, or the launcher (`LAUNCHER_PID`) is gone however it went, the process is asked
+to stop, and after a grace period it and everything it started is killed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import time
+from types import FrameType
+
+FIRST_PAUSE_S = 1.0
+LONGEST_PAUSE_S = 30.0
+STEADY_AFTER_S = 60.0
+"""A process that ran this long had no trouble starting: the pauses begin anew."""
+GRACE_S = 10.0
+LOOK_EVERY_S = 0.25
+_PR_SET_PDEATHSIG = 1
+
+
+class Keeper:
+    """One command, kept."""
+
+    def __init__(self, command: list[str], *, restart: bool, launcher: int | None) -> None:
+        self._command = command
+        self._restart = restart
+        self._launcher = launcher
+        self._stopping = False
+
+    def run(self) -> int:
+        """Keep the command going until told to stop; return the exit code to end with."""
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, self._stop)
+        pause = FIRST_PAUSE_S
+        while True:
+            started = time.monotonic()
+            code = self._run_once()
+            if self._must_stop():
+                return 0
+            if not self._restart:
+                return code or 1
+            if time.monotonic() - started > STEADY_AFTER_S:
+                pause = FIRST_PAUSE_S
+            print(f"ended with code {code}; starting again in {pause:.0f} s", flush=True)
+            if not self._rest(pause):
+                return 0
+            pause = min(2 * pause, LONGEST_PAUSE_S)
+
+    def _stop(self, _signal: int, _frame: FrameType | None) -> None:
+        self._stopping = True
+
+    def _must_stop(self) -> bool:
+        return self._stopping or not self._launcher_lives()
+
+    def _launcher_lives(self) -> bool:
+        if self._launcher is None:
+            return True
+        try:
+            os.kill(self._launcher, 0)
+        except ProcessLookupError:
+            return False
+        return True
+
+    def _run_once(self) -> int:
+        # A group of its own, so that whatever it starts can be found and ended with it.
+        process = subprocess.Popen(
+            self._command,
+            start_new_session=True,
+            preexec_fn=_end_with_parent,  # noqa: PLW1509 (the keeper has one thread)
+        )
+        try:
+            while not self._must_stop():
+                try:
+                    return process.wait(timeout=LOOK_EVERY_S)
+                except subprocess.TimeoutExpired:
+                    continue
+            process.terminate()
+            try:
+                return process.wait(timeout=GRACE_S)
+            except subprocess.TimeoutExpired:
+                return -signal.SIGKILL
+        finally:
+            _kill_group(process)
+
+    def _rest(self, seconds: float) -> bool:
+        """Pause; False when it is time to stop."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            if self._must_stop():
+                return False
+            time.sleep(LOOK_EVERY_S)
+        return True
+
+
+def _end_with_parent() -> None:
+    """In the new process: be told to stop when the keeper is killed outright (Linux)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def _kill_group(process: subprocess.Popen[bytes]) -> None:
+    with contextlib.suppress(ProcessLookupError):  # nothing of it is left, as it should be
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def main(arguments: list[str]) -> int:
+    """The command line; see the module's text."""
+    parser = argparse.ArgumentParser(prog="deploy.keeper")
+    parser.add_argument("--restart", action="store_true")
+    parser.add_argument("command", nargs="+")
+    options = parser.parse_args(arguments)
+    launcher = os.environ.get("LAUNCHER_PID")
+    return Keeper(
+        options.command, restart=options.restart, launcher=int(launcher) if launcher else None
+    ).run()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
