@@ -37,7 +37,7 @@ PATIENCE_S = 5.0
 ENDPOINT = "limiter"
 """What stands for the endpoint in errors of calls that were not made."""
 
-_POLL_S = 0.02
+_POLL_S = 0.01
 _BLOCKS: dict[str, type[ProviderError]] = {error.code: error for error in (RateLimited, Banned)}
 
 
@@ -84,8 +84,9 @@ def configured_limits(provider: str) -> CallLimits:
 
 
 def configured_lease_s() -> float:
-    """Three times as long as a vendor may take, so that only a dead process outlives it."""
-    return max(30.0, 3 * runtime_config.current().vendor_timeout_s)
+    """Longer than any call may last (a whole answer has three of the vendor's timeouts), so
+    that only a dead process outlives it."""
+    return max(30.0, 4 * runtime_config.current().vendor_timeout_s)
 
 
 class SharedGate:
