@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import IntEnum
 
+from universe.domain.time_range import iso
+
 _EPOCH = date(1970, 1, 1)
 DAY = 86_400
 
@@ -53,15 +55,19 @@ class Session:
         return label_of(self.date)
 
     def check(self) -> None:
-        """Raise SessionsInvalid unless the times follow each other on whole minutes."""
+        """Raise SessionsInvalid unless the times follow each other on whole minutes, on the
+        session's own UTC day or its two neighbours."""
         pause = (self.break_start, self.break_end)
         inside = pause == (0, 0) or self.open < pause[0] < pause[1] < self.close
         outside = self.extended_open <= self.open < self.close <= self.extended_close
+        near = (
+            self.label - DAY <= self.extended_open and self.extended_close <= self.label + 2 * DAY
+        )
         times = (self.open, self.close, *pause, self.extended_open, self.extended_close)
-        if not (inside and outside) or any(ts % 60 for ts in times):
+        if not (inside and outside and near) or any(ts % 60 for ts in times):
             raise SessionsInvalid(
-                f"{self.date}: times must be whole minutes in the order extended open, open,"
-                f" break, close, extended close; got {self}"
+                f"{self.date}: times must be whole minutes near that date in the order extended"
+                f" open, open, break, close, extended close; got {', '.join(map(iso, times))}"
             )
 
 

@@ -10,13 +10,12 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from zoneinfo import ZoneInfo
 
 from django.db import transaction
 
 from marketdata_site import clock
-from universe.domain.session_grid import EARLIEST_DATE, Session, SessionGrid
-from universe.models import ExchangeCalendar, ExchangeSession, SessionOverride
+from universe.domain.session_grid import EARLIEST_DATE, SessionGrid
+from universe.models import ExchangeCalendar, ExchangeSession
 from universe.services.exchange_hours import (
     DEFAULT_FIRST,
     ExchangeHours,
@@ -26,12 +25,12 @@ from universe.services.exchange_hours import (
     canonical_name,
     read,
 )
+from universe.services.session_table import build_grid
 
 __all__ = [
     "HoursUnavailable",
     "SyncResult",
     "UnknownCalendar",
-    "build_grid",
     "default_span",
     "forget",
     "grid",
@@ -85,45 +84,6 @@ def forget(calendar: str | None = None) -> None:
         _known.clear()
     else:
         _known.pop(calendar, None)
-
-
-def build_grid(calendar: ExchangeCalendar) -> SessionGrid:
-    """The grid of what the tables hold now, past the cache.
-
-    Raises SessionsInvalid when overrides and sessions contradict each other.
-    """
-    columns = ("date", *SessionHours._fields)
-    synced = ExchangeSession.objects.filter(calendar=calendar).values_list(*columns)
-    words = SessionOverride.objects.filter(calendar=calendar).values_list(*columns)
-    hours = {day: times for day, *times in synced.iterator(_BATCH)}
-    hours |= {day: times for day, *times in words}
-    zone = ZoneInfo(calendar.timezone)
-    sessions = [_session(calendar, zone, day, *times) for day, times in hours.items() if times[0]]
-    return SessionGrid(
-        calendar.name, sessions, calendar.covered_from, calendar.covered_to, calendar.version
-    )
-
-
-def _session(
-    calendar: ExchangeCalendar,
-    zone: ZoneInfo,
-    day: date,
-    opens: datetime,
-    closes: datetime,
-    break_start: datetime | None,
-    break_end: datetime | None,
-) -> Session:
-    first, last = int(opens.timestamp()), int(closes.timestamp())
-    pause = (
-        (int(break_start.timestamp()), int(break_end.timestamp()))
-        if break_start and break_end
-        else (0, 0)
-    )
-    early, late = first, last
-    if calendar.extended_open and calendar.extended_close:
-        early = int(datetime.combine(day, calendar.extended_open, zone).timestamp())
-        late = int(datetime.combine(day, calendar.extended_close, zone).timestamp())
-    return Session(day, first, last, *pause, min(early, first), max(late, last))
 
 
 # ---- sync ----------------------------------------------------------------------------------
