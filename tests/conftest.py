@@ -11,6 +11,9 @@ from django.conf import settings
 from django.core.cache import caches
 
 from marketdata_site import clock
+from tests.sandbox_server import sandbox
+
+__all__ = ["sandbox"]  # a fixture of its own module
 
 STRICT = os.environ.get("TEST_STRICT") == "1"
 
@@ -64,7 +67,9 @@ def _caches_emptied() -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def _grids_forgotten() -> Iterator[None]:
     """Processes keep the grids of calendars; the next test's tables hold other sessions."""
+    from ingestion.store import symbol_grids
     from universe.services import sessions
 
     yield
     sessions.forget()
+    symbol_grids.forget()
