@@ -132,10 +132,10 @@ _LOADERS = [(kind.array_oid, _loader(kind)) for kind in KINDS]
 @contextmanager
 def cursor() -> Iterator[psycopg.Cursor[tuple[Any, ...]]]:
     """A binary cursor on Django's connection that understands Columns, in the transaction
-    that is open there, if any."""
+    that is open there, if any. Errors come out as Django's."""
     connection.ensure_connection()
     raw: psycopg.Connection[tuple[Any, ...]] = connection.connection
-    with psycopg.Cursor(raw) as plain:
+    with connection.wrap_database_errors, psycopg.Cursor(raw) as plain:
         plain.format = Format.BINARY
         for kind, dumper in _DUMPERS:
             plain.adapters.register_dumper(kind, dumper)

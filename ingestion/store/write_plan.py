@@ -50,9 +50,7 @@ def plan_write(change: CandleWrite, tables: Tables, *, trust_newest: bool = True
         corrected_final=arrivals.corrected_final,
         unchanged=arrivals.unchanged,
     )
-    if change.withdrawn is not None:
-        there = tables.stored(change.interval, *change.withdrawn)
-        plan.withdrawn = (change.withdrawn[0][there], change.withdrawn[1][there])
+    plan.withdrawn = _withdrawn(change, tables, bars)
     which, expectations = symbol_grids.expectations(change.interval, ids)
     after = before.copy()
     explained = _settle(change, tables, before, after, which, expectations, bars)
@@ -103,6 +101,18 @@ def _sort_arrivals(
     unchanged = len(known) - len(new) - int(accepted.sum())
     inserted = np.sort(np.concatenate((np.flatnonzero(fresh), new)))
     return _Arrivals(inserted, rows[accepted], final[accepted], unchanged)
+
+
+def _withdrawn(change: CandleWrite, tables: Tables, bars: Bars) -> tuple[Int64s, Int64s]:
+    """The stored bars to withdraw, each once; a bar that the same batch brings stays."""
+    if change.withdrawn is None:
+        nothing = np.empty(0, np.int64)
+        return nothing, nothing
+    brought = set(zip(bars.owner.tolist(), bars.ts.tolist(), strict=True))
+    named = set(zip(*(column.tolist() for column in change.withdrawn), strict=True))
+    pairs = np.array(sorted(named - brought), np.int64).reshape(-1, 2)
+    there = tables.stored(change.interval, pairs[:, 0], pairs[:, 1])
+    return pairs[there, 0], pairs[there, 1]
 
 
 def _settle(
