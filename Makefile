@@ -38,7 +38,7 @@ check: $(INSTALLED_DEV) ## style, types, floors, migrations, settings, API schem
 	$(BIN)/python manage.py spectacular --validate --fail-on-warn --file /dev/null
 
 bench: $(INSTALLED_DEV) ## run the benchmarks and print their table
-	@$(BIN)/python -m benchmarks
+	@$(BIN)/python -m benchmarks $(ARGS)
 
 clean: ## remove the virtual environment and what tools left; var/ (your data) stays
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
