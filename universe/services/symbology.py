@@ -38,6 +38,24 @@ def resolve(ticker: str, on: date | None = None) -> Symbol:
     return max(found, key=lambda symbol: _rank(symbol, on))
 
 
+def resolve_many(tickers: Iterable[str]) -> dict[str, Symbol]:
+    """The symbols that `tickers` (any case) name today, or named last, by upper-case ticker:
+    what `resolve` answers for each, the unknown ones left out. Two queries."""
+    texts = {ticker.strip().upper() for ticker in tickers}
+    found: dict[str, list[Symbol]] = {}
+    names = SymbolTicker.objects.filter(ticker__in=texts).select_related("symbol__calendar")
+    for row in names:
+        found.setdefault(row.ticker, []).extend([row.symbol] if _holds(row, None) else [])
+    unnamed = Symbol.objects.filter(ticker__in=texts - found.keys(), tickers=None)
+    for symbol in unnamed.select_related("calendar"):
+        found.setdefault(symbol.ticker, []).append(symbol)
+    return {
+        text: max(symbols, key=lambda symbol: _rank(symbol, None))
+        for text, symbols in found.items()
+        if symbols
+    }
+
+
 def _holds(row: SymbolTicker, on: date | None) -> bool:
     if on is None:
         return row.ticker == row.symbol.ticker and row.valid_to is None
