@@ -68,10 +68,13 @@ def _resume(
 
 def newest_daily_label(grid: SessionGrid, now: int) -> int | None:
     """The label of the newest session whose daily bar has settled; None: there is none."""
-    session = grid.latest_session(now)
-    while session is not None and session.close + DAILY_SETTLE_LAG_S > now:
-        session = grid.session_before(session)
-    return None if session is None else session.label
+    latest = grid.latest_session(now)
+    if latest is None:
+        return None
+    last = int(grid.labels.searchsorted(latest.label))
+    recent = grid.labels[max(last - 2, 0) : last + 1]
+    settled = recent[grid.closes_of(recent) + DAILY_SETTLE_LAG_S <= now]
+    return int(settled[-1]) if len(settled) else None
 
 
 def days_to_ask(grid: SessionGrid, settled_to: int | None, now: int) -> TimeRange | None:
