@@ -20,7 +20,9 @@ class ProviderError(Exception):
     permanent: ClassVar[bool] = False
     """True: the same call to the same source will fail again until somebody acts."""
 
-    def __init__(self, provider: str, endpoint: str, detail: str, retry_after: float | None = None):
+    def __init__(
+        self, provider: str, endpoint: str, detail: str, retry_after: float | None = None
+    ) -> None:
         super().__init__(f"{provider} {endpoint}: {self.code}: {detail}")
         self.provider = provider
         self.endpoint = endpoint
