@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from universe.domain.interval import Interval
@@ -42,7 +42,7 @@ class Source:
     name: str
     provider: str
     scope: Scope
-    basis: Mapping[Interval, Basis]
+    basis: Mapping[Interval, Basis] = field(hash=False)
     """The adjustment of what it delivers (when asked for raw, where it can be asked)."""
     confirms_no_trade: bool
     """Whether its complete answer without a minute proves that the minute had no trade."""
