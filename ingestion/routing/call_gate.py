@@ -193,13 +193,19 @@ class SharedGate:
 
 
 @cache
-def call_gate(patience_s: float = PATIENCE_S) -> SharedGate:
-    """This process's gate over the store of this mode: Redis where `REDIS_URL` is set."""
+def shared_store() -> LimitStore:
+    """The store of this mode: Redis where `REDIS_URL` is set, else the database."""
     url = settings.ENVIRONMENT.redis_url
     if url:
         from ingestion.routing.limits_redis import RedisLimits
 
-        return SharedGate(RedisLimits(url), patience_s=patience_s)
+        return RedisLimits(url)
     from ingestion.routing.limits_database import DatabaseLimits
 
-    return SharedGate(DatabaseLimits(), patience_s=patience_s)
+    return DatabaseLimits()
+
+
+@cache
+def call_gate(patience_s: float = PATIENCE_S) -> SharedGate:
+    """This process's gate with the configured limits, one for each `patience_s`."""
+    return SharedGate(shared_store(), patience_s=patience_s)

@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from ingestion.domain.source import Basis, Scope, Source
 from universe.domain.interval import Interval
 
-_NEVER_SPLIT = frozenset({"crypto"})
-"""Asset classes whose raw and split-adjusted prices are the same."""
+_CRYPTO = "crypto"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +50,12 @@ def plan(
     return tuple(_step(name, interval, asset_class, circumstances) for name in hinted_first)
 
 
+def market(asset_class: str) -> str:
+    """What vendors sell as one: stocks of every class share an endpoint and a plan, crypto
+    has its own."""
+    return asset_class if asset_class == _CRYPTO else "stocks"
+
+
 def _step(name: str, interval: Interval, asset_class: str, circumstances: Circumstances) -> Step:
     source = circumstances.sources.get(name)
     if source is None:
@@ -71,8 +76,9 @@ def _objection(
         return f"has no {interval} bars of {asset_class}"
     if source.scope is Scope.VENUE:
         return "sees one venue only"
-    # Until splits are known, nobody can tell whether an adjusted price is the raw one.
-    if basis is not Basis.RAW and asset_class not in _NEVER_SPLIT:
+    # Until splits are known, nobody can tell whether an adjusted price is the raw one. Coins
+    # do not split.
+    if basis is not Basis.RAW and asset_class != _CRYPTO:
         return "is split-adjusted and splits are not known"
     return ""
 

@@ -17,7 +17,7 @@ from ingestion.providers.errors import (
     ProviderError,
 )
 from ingestion.routing.answers import RoutedAnswer, Served, gather
-from ingestion.routing.eligibility import Step
+from ingestion.routing.eligibility import Step, market
 
 logger = logging.getLogger(__name__)
 
@@ -30,10 +30,11 @@ class NoSource(NotEntitled):
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """One call of an adapter; `indexes`, parallel to `request.instruments`, are their places
-    in the routed request."""
+    """One call of an adapter, about instruments of one market. `indexes`, parallel to
+    `request.instruments`, are their places in the routed request."""
 
     source: Source
+    market: str
     request: BarRequest
     indexes: tuple[int, ...]
 
@@ -73,7 +74,7 @@ class Journey:
         }
         self._served: list[Served] = []
         self._failures: dict[int, ProviderError] = {}
-        self._closed_sources: dict[str, ProviderError] = {}
+        self._closed_sources: dict[tuple[str, str], ProviderError] = {}
         self._closed_providers: dict[str, ProviderError] = {}
 
     def next_batches(self, adapter: Callable[[str], Adapter]) -> list[Batch]:
@@ -81,28 +82,29 @@ class Journey:
 
         `adapter` gives a provider's adapter, which says how much one call may hold.
         """
-        groups: dict[str, tuple[Source, list[int]]] = {}
+        groups: dict[tuple[str, str], tuple[Source, list[int]]] = {}
         for index in list(self._ways):
             source = self._next_source(index)
             if source is not None:
-                groups.setdefault(source.name, (source, []))[1].append(index)
+                key = (source.name, self._market(index))
+                groups.setdefault(key, (source, []))[1].append(index)
         return [
             batch
-            for source, indexes in groups.values()
-            for batch in self._split(source, indexes, adapter(source.provider))
+            for (_, of_market), (source, indexes) in groups.items()
+            for batch in self._split(source, of_market, indexes, adapter(source.provider))
         ]
 
-    def closed(self, source: Source) -> ProviderError | None:
-        """The error for which this request does not ask `source` again, if there was one."""
+    def closed(self, source: Source, of_market: str) -> ProviderError | None:
+        """Why this request does not ask `source` about this market again, if it does not."""
         by_provider = self._closed_providers.get(source.provider)
-        return by_provider or self._closed_sources.get(source.name)
+        return by_provider or self._closed_sources.get((source.name, of_market))
 
-    def close_on(self, source: Source, error: ProviderError) -> None:
+    def close_on(self, source: Source, of_market: str, error: ProviderError) -> None:
         """Ask no more of a provider that refuses the key, of a feed that is not in the plan."""
         if isinstance(error, AuthFailed | Banned):
             self._closed_providers.setdefault(source.provider, error)
         elif isinstance(error, NotEntitled):
-            self._closed_sources.setdefault(source.name, error)
+            self._closed_sources.setdefault((source.name, of_market), error)
 
     def settle(self, batch: Batch, outcome: BarAnswer | ProviderError) -> None:
         """Take a call's outcome: who is served has arrived, who is not goes on."""
@@ -132,7 +134,7 @@ class Journey:
             step = way.steps[0]
             if step.source is None:
                 way.leave(step, step.why_not)
-            elif (error := self.closed(step.source)) is not None:
+            elif (error := self.closed(step.source, self._market(index))) is not None:
                 way.error = error
                 way.leave(step, f"failed: {error.code}")
             else:
@@ -141,13 +143,18 @@ class Journey:
         del self._ways[index]
         return None
 
-    def _split(self, source: Source, indexes: Sequence[int], adapter: Adapter) -> Iterator[Batch]:
+    def _market(self, index: int) -> str:
+        return market(self._request.instruments[index].asset_class)
+
+    def _split(
+        self, source: Source, of_market: str, indexes: Sequence[int], adapter: Adapter
+    ) -> Iterator[Batch]:
         request = self._request
         size = max(1, adapter.batch_size(source, request.interval, request.range))
         for start in range(0, len(indexes), size):
             chunk = tuple(indexes[start : start + size])
             instruments = tuple(request.instruments[index] for index in chunk)
-            yield Batch(source, replace(request, instruments=instruments), chunk)
+            yield Batch(source, of_market, replace(request, instruments=instruments), chunk)
 
     def _errors_in(self, batch: Batch, answer: BarAnswer) -> Iterator[tuple[int, ProviderError]]:
         provider, uncovered = batch.source.provider, 0
@@ -155,19 +162,16 @@ class Journey:
             error = answer.failures.get(place)
             coverage = answer.coverage.get(place)
             if error is not None:
-                self._close_on_key_trouble(batch.source, error)
+                # Not being entitled to one instrument says nothing of the others.
+                if not isinstance(error, NotEntitled):
+                    self.close_on(batch.source, batch.market, error)
                 yield place, error
             elif coverage is None or coverage.range is None:
                 uncovered += 1
                 detail = f"the answer covers nothing of {instrument.ticker}"
                 yield place, Incomplete(provider, self._capability, detail)
-        if uncovered:
+        if uncovered and answer.calls:  # without a call it was too early to ask
             metrics.provider_errors.labels(provider, self._capability, Incomplete.code).inc()
-
-    def _close_on_key_trouble(self, source: Source, error: ProviderError) -> None:
-        # Not being entitled to one instrument says nothing of the others.
-        if not isinstance(error, NotEntitled):
-            self.close_on(source, error)
 
     def _serve(self, batch: Batch, answer: BarAnswer, errors: Mapping[int, ProviderError]) -> None:
         by_reason: dict[str, list[int]] = {}

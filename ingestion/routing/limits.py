@@ -80,7 +80,7 @@ class CallBook:
             return Admitted()
         obstacles = tuple(self._blocks()) or tuple(self._full(limits))
         if obstacles:
-            return max(obstacles, key=lambda obstacle: obstacle.wait_ms)
+            return min(obstacles, key=lambda obstacle: (-obstacle.wait_ms, obstacle.cause))
         self.running[token] = now + lease_ms
         return Admitted()
 
@@ -167,7 +167,7 @@ class CallBook:
         finished = state["finished"]
         return cls(
             now=state["now"],
-            finished={window: list(finished.get(window, ())) for window in WINDOWS},
+            finished={window: [[*step] for step in finished.get(window, ())] for window in WINDOWS},
             running=dict(state["running"]),
             blocked=dict(state["blocked"]),
         )

@@ -119,7 +119,7 @@ local function free_at(window, limit, running)
 end
 
 local function longest(refusal, wait, cause)
-  if not refusal or wait > refusal[1] then
+  if not refusal or wait > refusal[1] or (wait == refusal[1] and cause < refusal[2]) then
     return {wait, cause}
   end
   return refusal
