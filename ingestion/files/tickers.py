@@ -1,0 +1,96 @@
+"""The symbols that a file's tickers name."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+
+import numpy as np
+
+from ingestion.domain.bar_batch import Int64s
+from universe.domain.session_grid import date_of
+from universe.models import Symbol, SymbolTicker
+from universe.services import symbology
+
+UNKNOWN = -1
+
+
+class Tickers:
+    """Tickers looked up once and remembered.
+
+    A ticker that only one symbol ever had names it on any date: files tend to use a
+    company's ticker of today for all its history. Where several had it, the bar's date
+    decides.
+    """
+
+    def __init__(self) -> None:
+        self._candidates: dict[str, set[int]] = {}
+        self._symbols: dict[int, Symbol] = {}
+        self._dated: dict[tuple[str, int], int] = {}
+
+    def one(self, ticker: str) -> Symbol | None:
+        """A symbol that the ticker names, today's before others; None for an unknown one."""
+        self._learn([ticker])
+        candidates = self._candidates[_normal(ticker)]
+        if not candidates:
+            return None
+        if len(candidates) == 1:
+            return self._symbols[next(iter(candidates))]
+        try:
+            return symbology.resolve(ticker)
+        except symbology.UnknownSymbol:
+            return self._symbols[max(candidates)]
+
+    def ids(self, tickers: list[str], which: Int64s, labels: Int64s) -> Int64s:
+        """The symbol id of each row, or UNKNOWN. `which` indexes `tickers`; `labels` are
+        session dates as labels."""
+        self._learn(tickers)
+        found = np.full(len(which), UNKNOWN, np.int64)
+        for number, ticker in enumerate(tickers):
+            candidates = self._candidates[_normal(ticker)]
+            rows = which == number
+            if len(candidates) == 1:
+                found[rows] = next(iter(candidates))
+            elif candidates:
+                days, of_row = np.unique(labels[rows], return_inverse=True)
+                ids = [self._on(_normal(ticker), int(day)) for day in days]
+                found[rows] = np.array(ids, np.int64)[of_row]
+        return found
+
+    def symbols(self, ids: Iterable[int]) -> list[Symbol]:
+        """The symbols with these ids, all of which were answers of `ids`."""
+        return [self._symbols[id_] for id_ in ids]
+
+    def _learn(self, tickers: Iterable[str]) -> None:
+        """One query for all tickers that are new."""
+        new = {_normal(ticker) for ticker in tickers} - self._candidates.keys()
+        if not new:
+            return
+        found: dict[str, set[int]] = defaultdict(set)
+        named = SymbolTicker.objects.filter(ticker__in=new).values_list("ticker", "symbol_id")
+        unchanged = Symbol.objects.filter(ticker__in=new, tickers=None)
+        for ticker, symbol_id in (*named, *unchanged.values_list("ticker", "id")):
+            found[ticker].add(symbol_id)
+        self._candidates |= {ticker: found[ticker] for ticker in new}
+        wanted = set().union(*found.values()) - self._symbols.keys()
+        rows = Symbol.objects.filter(id__in=wanted).select_related("calendar")
+        self._symbols |= {symbol.id: symbol for symbol in rows}
+
+    def _on(self, ticker: str, label: int) -> int:
+        """Who had a ticker of several symbols on a date; who has it today, if nobody did."""
+        key = ticker, label
+        if key not in self._dated:
+            self._dated[key] = self._resolve(ticker, label)
+        return self._dated[key]
+
+    def _resolve(self, ticker: str, label: int) -> int:
+        for day in (date_of(label), None):
+            try:
+                return symbology.resolve(ticker, day).id
+            except symbology.UnknownSymbol:
+                continue
+        return UNKNOWN
+
+
+def _normal(ticker: str) -> str:
+    return ticker.strip().upper()
