@@ -34,7 +34,7 @@ class BarQuery:
         self.ticker, self.asked, self.now = ticker.upper(), asked, now
         self.symbol: Symbol = lookup.find(ticker, spans.resolve_on(asked, date_of(now)))
         self.grid: SessionGrid = sessions.grid(self.symbol.calendar_id)
-        self.identity = (str(self.symbol.pk), *asked.asked)
+        self.identity = (str(self.symbol.pk), *asked.identity())
         self.as_of = asked.as_of
         self.after: int | None = None
         if asked.page is None:

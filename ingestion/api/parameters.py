@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Literal, TypeVar, get_args
 
@@ -33,7 +33,7 @@ _DATED = f"a session date, such as 2026-01-02, or {_ZONED}"
 
 @dataclass(frozen=True, slots=True)
 class BarParameters:
-    """What was asked. `as_of` in epoch µs; `asked` is what identifies the query's bars."""
+    """What was asked; `as_of` in epoch µs. `texts` has what was given, word for word."""
 
     interval: Interval
     start: Bound | None = None
@@ -44,7 +44,11 @@ class BarParameters:
     page: str | None = None
     layout: Layout = "columns"
     format: Format = "json"
-    asked: tuple[str, ...] = ()
+    texts: Mapping[str, str] = field(default_factory=dict)
+
+    def identity(self) -> tuple[str, ...]:
+        """What tells queries for different bars apart."""
+        return (self.interval, self.hours, *(self.texts.get(name, "") for name in _RANGING))
 
 
 def parse(query: QueryDict, default: Interval, allowed: Sequence[Interval]) -> BarParameters:
@@ -62,8 +66,7 @@ def parse(query: QueryDict, default: Interval, allowed: Sequence[Interval]) -> B
         raise InputInvalid("interval", str(values["interval"]), _one_of(allowed))
     for fixed in _FIXED:
         values.pop(fixed, None)
-    asked = (str(values["interval"]), *(query.get(name, "") for name in _IDENTIFYING))
-    return BarParameters(**values, asked=asked)  # type: ignore[arg-type]  # the readers' types
+    return BarParameters(**values, texts=query.dict())  # type: ignore[arg-type]  # as read
 
 
 # ---- one parameter each ------------------------------------------------------------------
@@ -159,4 +162,4 @@ _READERS: dict[str, Callable[[str, str], object]] = {
     "format": _words(*get_args(Format)),
 }
 _FIXED = ("adjustment", "fill")  # accepted with the one value that there is so far
-_IDENTIFYING = ("start", "end", "as_of", "hours")
+_RANGING = ("start", "end", "as_of")

@@ -49,28 +49,18 @@ def span(asked: BarParameters, grid: SessionGrid, now: int) -> TimeRange:
     if asked.as_of is not None and asked.as_of // 1_000_000 < now:
         at = asked.as_of // 1_000_000
         if asked.start is None or asked.end is None:
-            _require("as_of", at, date_of(at), grid)
+            _require_covered(asked, "as_of", at, at, grid)
     if asked.interval is Interval.MINUTE and asked.start is None:
-        return _latest_session(grid, _last_moment(asked, grid, at), asked.hours)
+        last = at if asked.end is None else _bound(asked, "end", asked.end, grid) - 1
+        return _latest_session(grid, last, asked.hours)
     end = _end(asked, grid, at)
     start = _start(asked, grid, end)
     if start >= end:
         return _without_sessions(asked, start, end)
     days = MAX_DAYS[asked.interval]
     if end - start > days * DAY:
-        raise InputInvalid(
-            "start",
-            _told(asked.start, start),
-            f"at most {days} days before the end, {_told(asked.end, end)}, for interval"
-            f" {asked.interval}",
-        )
+        raise _start_refused(asked, f"at most {days} days before", end)
     return TimeRange(start, end)
-
-
-def _last_moment(asked: BarParameters, grid: SessionGrid, at: int) -> int:
-    if asked.end is None:
-        return at
-    return _bound("end", asked.end, asked.interval, grid) - 1
 
 
 def _latest_session(grid: SessionGrid, at: int, hours: Hours) -> TimeRange:
@@ -86,24 +76,22 @@ def _latest_session(grid: SessionGrid, at: int, hours: Hours) -> TimeRange:
 
 def _end(asked: BarParameters, grid: SessionGrid, at: int) -> int:
     if asked.end is not None:
-        return _bound("end", asked.end, asked.interval, grid)
+        return _bound(asked, "end", asked.end, grid)
     return label_of(date_of(at)) + DAY if asked.interval is Interval.DAY else at + 1
 
 
 def _start(asked: BarParameters, grid: SessionGrid, end: int) -> int:
     if asked.start is not None:
-        return _bound("start", asked.start, asked.interval, grid)
+        return _bound(asked, "start", asked.start, grid)
     return max(end - DEFAULT_DAYS * DAY, label_of(grid.first))
 
 
-def _bound(field: str, bound: Bound, interval: Interval, grid: SessionGrid) -> int:
+def _bound(asked: BarParameters, field: str, bound: Bound, grid: SessionGrid) -> int:
     if isinstance(bound, date):
-        _require(field, bound, bound, grid)
-        return _of_session(field, bound, interval, grid)
+        _require_date(asked, field, bound, grid)
+        return _of_session(field, bound, asked.interval, grid)
     last = bound - 1 if field == "end" else bound
-    _require(field, bound, date_of(last), grid)
-    if interval is Interval.MINUTE and not grid.covered.start <= last < grid.covered.end:
-        raise InputInvalid(field, iso(bound), _coverage(grid))
+    _require_covered(asked, field, bound, last, grid)
     return bound
 
 
@@ -117,9 +105,17 @@ def _of_session(field: str, day: date, interval: Interval, grid: SessionGrid) ->
     return before.extended_close if before else grid.covered.start
 
 
-def _require(field: str, given: Bound, day: date, grid: SessionGrid) -> None:
+def _require_covered(
+    asked: BarParameters, field: str, given: int, last: int, grid: SessionGrid
+) -> None:
+    _require_date(asked, field, date_of(last), grid)
+    if asked.interval is Interval.MINUTE and not grid.covered.start <= last < grid.covered.end:
+        raise InputInvalid(field, asked.texts.get(field, iso(given)), _coverage(grid))
+
+
+def _require_date(asked: BarParameters, field: str, day: date, grid: SessionGrid) -> None:
     if not grid.first <= day <= grid.last:
-        raise InputInvalid(field, _told(given, 0), _coverage(grid))
+        raise InputInvalid(field, asked.texts.get(field, str(day)), _coverage(grid))
 
 
 def _coverage(grid: SessionGrid) -> str:
@@ -131,10 +127,12 @@ def _without_sessions(asked: BarParameters, start: int, end: int) -> TimeRange:
     first, last = asked.start, asked.end
     if isinstance(first, date) and isinstance(last, date) and first <= last:
         return TimeRange(end, start)
-    raise InputInvalid("start", _told(first, start), f"before the end, {_told(last, end)}")
+    raise _start_refused(asked, "before", end)
 
 
-def _told(bound: Bound | None, resolved: int) -> str:
-    if isinstance(bound, date):
-        return str(bound)
-    return iso(resolved if bound is None else bound)
+def _start_refused(asked: BarParameters, relation: str, end: int) -> InputInvalid:
+    return InputInvalid(
+        "start",
+        asked.texts.get("start", "the default"),
+        f"{relation} the end, {asked.texts.get('end', iso(end))}, for interval {asked.interval}",
+    )
