@@ -79,7 +79,11 @@ def claim(owner: str) -> Claim | None:
     """
     while (job := _claimable().order_by("tier", "due_at").first()) is not None:
         if job.attempt >= MAX_ATTEMPTS:
-            _seen(job).update(state=JobState.FAILED, finished_at=clock.now())
+            _seen(job).update(
+                state=JobState.FAILED,
+                finished_at=clock.now(),
+                error=f"given up: its worker died in each of {MAX_ATTEMPTS} attempts",
+            )
             continue
         taken = _seen(job).update(
             state=JobState.RUNNING,

@@ -35,7 +35,7 @@ def carry_out(claimed: Claim, router: BarRouter) -> None:
     except ValidationError as error:
         job_queue.fail(claimed, "invalid", str(error), {})
         return
-    except Exception as error:  # noqa: BLE001 - one job's trouble must not stop the others
+    except Exception as error:
         log.exception("job %s failed", claimed.id)
         job_queue.fail(claimed, type(error).__name__[:16], str(error), {})
         return
