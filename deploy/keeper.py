@@ -14,6 +14,7 @@ import argparse
 import contextlib
 import ctypes
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -29,10 +30,32 @@ LOOK_EVERY_S = 0.25
 _PR_SET_PDEATHSIG = 1
 
 
+class Launcher:
+    """The process that started all keepers, watched however it may end."""
+
+    def __init__(self, pid: int) -> None:
+        self._pid = pid
+        self._file = None
+        with contextlib.suppress(ProcessLookupError):
+            # A process's file also tells of a killed one that nobody has collected yet, and
+            # is not fooled when another process gets the number.
+            self._file = os.pidfd_open(pid) if hasattr(os, "pidfd_open") else None
+
+    def gone(self) -> bool:
+        """True once it has ended."""
+        if self._file is not None:
+            return bool(select.select([self._file], [], [], 0)[0])
+        try:
+            os.kill(self._pid, 0)
+        except ProcessLookupError:
+            return True
+        return False
+
+
 class Keeper:
     """One command, kept."""
 
-    def __init__(self, command: list[str], *, restart: bool, launcher: int | None) -> None:
+    def __init__(self, command: list[str], *, restart: bool, launcher: Launcher | None) -> None:
         self._command = command
         self._restart = restart
         self._launcher = launcher
@@ -61,16 +84,7 @@ class Keeper:
         self._stopping = True
 
     def _must_stop(self) -> bool:
-        return self._stopping or not self._launcher_lives()
-
-    def _launcher_lives(self) -> bool:
-        if self._launcher is None:
-            return True
-        try:
-            os.kill(self._launcher, 0)
-        except ProcessLookupError:
-            return False
-        return True
+        return self._stopping or (self._launcher is not None and self._launcher.gone())
 
     def _run_once(self) -> int:
         # A group of its own, so that whatever it starts can be found and ended with it.
@@ -121,10 +135,9 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--restart", action="store_true")
     parser.add_argument("command", nargs="+")
     options = parser.parse_args(arguments)
-    launcher = os.environ.get("LAUNCHER_PID")
-    return Keeper(
-        options.command, restart=options.restart, launcher=int(launcher) if launcher else None
-    ).run()
+    pid = os.environ.get("LAUNCHER_PID")
+    launcher = Launcher(int(pid)) if pid else None
+    return Keeper(options.command, restart=options.restart, launcher=launcher).run()
 
 
 if __name__ == "__main__":

@@ -46,6 +46,7 @@ def main() -> int:
         load(plan.environment)
         signal.signal(signal.SIGHUP, _end_as_told)
         with _alone_in(plan.data_dir):
+            _check_port(plan.port)
             _begin_replay(plan)
             return _run(plan, prepare(plan))
     except CannotRun as error:
@@ -75,6 +76,11 @@ def _alone_in(data_dir: Path) -> Iterator[None]:
         yield
 
 
+def _check_port(port: int) -> None:
+    if in_use(port):
+        raise CannotRun(f"port {port} is in use: stop what listens there, or choose PORT=")
+
+
 def _begin_replay(plan: Plan) -> None:
     """A replay's past is the recording: what an earlier replay left goes."""
     if plan.replay is None:
@@ -86,8 +92,6 @@ def _begin_replay(plan: Plan) -> None:
 
 
 def _run(plan: Plan, new_password: str | None) -> int:
-    if in_use(plan.port):
-        raise CannotRun(f"port {plan.port} is in use: stop what listens there, or set PORT=")
     environment = {
         **plan.environment,
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",

@@ -52,7 +52,7 @@ def make_plan(environ: Mapping[str, str]) -> Plan:
 
 
 def _sandbox_plan(environ: Mapping[str, str], port: int) -> Plan:
-    environment = _environment(environ, "var", port) | _sandbox(port, "synthetic")
+    environment = _environment(environ, "var", port) | _sandbox(environ, port, "synthetic")
     return Plan(
         environment=environment,
         data_dir=Path(environment["DATA_DIR"]),
@@ -83,7 +83,7 @@ def _replay_plan(environ: Mapping[str, str], port: int) -> Plan:
     except ValueError as error:
         raise CannotRun(str(error)) from error
     folder = f"var/replay-{replay.folder.name}"
-    environment = _environment(environ, folder, port) | _sandbox(port, "replayed")
+    environment = _environment(environ, folder, port) | _sandbox(environ, port, "replayed")
     environment["REPLAY"] = str(replay.folder)
     speed = f"{replay.speed:g} times as fast as they were"
     return Plan(
@@ -109,11 +109,13 @@ def _environment(environ: Mapping[str, str], data_dir: str, port: int) -> dict[s
     }
 
 
-def _sandbox(port: int, origin: str) -> dict[str, str]:
+def _sandbox(environ: Mapping[str, str], port: int, origin: str) -> dict[str, str]:
     sandbox = next((n for n in range(port + 1, min(port + 100, 65_536)) if not in_use(n)), None)
     if sandbox is None:
         raise CannotRun(f"no port above {port} is free for the sandbox")
     return {
+        # Made-up or long known prices, on loopback: the first curl needs no key.
+        "PUBLIC_READ": environ.get("PUBLIC_READ") or "1",
         "SANDBOX_PORT": str(sandbox),
         "SANDBOX_URL": f"http://127.0.0.1:{sandbox}",
         "SANDBOX_ORIGIN": origin,

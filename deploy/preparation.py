@@ -41,8 +41,7 @@ def _steps(plan: Plan, password_file: Path) -> list[list[str]]:
     if plan.replay is not None:
         universe = plan.data_dir / "universe.csv"
         plan.replay.write_universe(universe)
-        first, last = plan.replay.calendar_dates()
-        sessions += ["--start", first.isoformat(), "--end", last.isoformat()]
+        sessions += ["--last", plan.replay.calendars_until.isoformat()]
     return [
         ["tables", "migrate", "--verbosity", "0"],
         sessions,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
@@ -38,10 +37,10 @@ class Replay:
         """The last recorded session."""
         return max(days[-1] for days in self.sessions.values())
 
-    def calendar_dates(self) -> tuple[date, date]:
-        """The dates for which exchange sessions are needed, with room on both sides."""
-        first = min(days[0] for days in self.sessions.values())
-        return first - timedelta(days=60), self.last + timedelta(days=120)
+    @property
+    def calendars_until(self) -> date:
+        """The last date for which exchange sessions are needed, with room to spare."""
+        return max(self.last, self.start.date()) + timedelta(days=365)
 
     def describe(self) -> str:
         """One line a ticker: which sessions there are."""
@@ -53,36 +52,12 @@ class Replay:
 
     def write_universe(self, file: Path) -> None:
         """A universe of the recorded tickers, each listed for its recorded sessions only."""
-        with file.open("w", newline="") as handle:
-            rows = csv.writer(handle)
-            rows.writerow(_UNIVERSE_COLUMNS)
-            for ticker, days in sorted(self.sessions.items()):
-                rows.writerow(
-                    [
-                        ticker,
-                        f"{ticker} (recorded)",
-                        "XNYS",
-                        "T0",
-                        "equity",
-                        "USD",
-                        days[0].isoformat(),
-                        days[-1].isoformat(),
-                        "true",
-                    ]
-                )
-
-
-_UNIVERSE_COLUMNS = (
-    "ticker",
-    "name",
-    "calendar",
-    "tier",
-    "asset_class",
-    "currency",
-    "listed_on",
-    "delisted_on",
-    "active",
-)
+        lines = ["ticker,name,calendar,tier,asset_class,listed_on,delisted_on"]
+        lines += [
+            f"{ticker},{ticker} (recorded),XNYS,T0,equity,{days[0]},{days[-1]}"
+            for ticker, days in sorted(self.sessions.items())
+        ]
+        file.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def read_replay(folder: str, speed: str | None, start: str | None) -> Replay:

@@ -102,7 +102,7 @@ def test_when_the_launcher_is_killed_the_family_goes(
         command = keeper(sys.executable, "-c", PARENT, restart=True)
         with running(command, own, tmp_path / "log") as process:
             pids = family(process)
-            launcher.kill()
+            os.kill(launcher.pid, signal.SIGKILL)  # and nobody collects it
             process.wait()
             eventually(lambda: not any(map(alive, pids)), "the family is gone")
 

@@ -1,0 +1,155 @@
+"""`make run`, as a newcomer uses it: through the real launcher and all its processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import shutil
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.processes import (
+    RunningProcess,
+    eventually,
+    free_port,
+    processes_of,
+    running,
+    service_environment,
+)
+
+pytestmark = pytest.mark.timeout(600)
+LAUNCH = [sys.executable, "-m", "deploy.launch"]
+READY = "Market Data Service is running at"
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> Iterator[dict[str, str]]:
+    with service_environment(tmp_path / "data", PORT=str(free_port())) as variables:
+        yield variables
+
+
+def get(environment: Mapping[str, str], path: str) -> Any:
+    url = f"http://127.0.0.1:{environment['PORT']}{path}"
+    with urllib.request.urlopen(url, timeout=10) as answer:
+        return json.load(answer)
+
+
+def keeper_of(name: str, process: RunningProcess) -> int:
+    found = re.search(rf"{name} started \(pid=(\d+)\)", process.output)
+    assert found, process.output
+    return int(found[1])
+
+
+def kept_by(keeper: int) -> list[int]:
+    children = Path(f"/proc/{keeper}/task/{keeper}/children").read_text().split()
+    return [int(pid) for pid in children]
+
+
+def curl_lines(output: str) -> list[str]:
+    """The commands under "Try:", each on one line."""
+    return re.findall(r"^ +(curl .+)$", output.replace("\\\n", ""), re.MULTILINE)
+
+
+def test_a_newcomers_first_and_second_start(environment: dict[str, str], tmp_path: Path) -> None:
+    data_dir = environment["DATA_DIR"]
+    with running(LAUNCH, environment, tmp_path / "first") as process:
+        process.wait_for_output(READY, seconds=300)
+        assert "SYNTHETIC DATA" in process.output
+
+        password = Path(data_dir) / "admin_password"
+        assert stat.S_IMODE(password.stat().st_mode) == 0o600
+        assert f"password {password.read_text().strip()}, kept in" in process.output
+
+        lines = curl_lines(process.output)
+        assert len(lines) == 3
+        for line in lines if shutil.which("curl") else ():
+            done = subprocess.run(
+                [*shlex.split(line), "--fail", "--silent"], capture_output=True, check=True
+            )
+            assert json.loads(done.stdout)
+
+        assert get(environment, "/health")
+        first = get(environment, "/stocks/BTC-USD/intraday")
+        assert first["origin"] == "synthetic"
+        assert first["bars"]["t"]
+
+        process.send(signal.SIGINT)
+        assert process.wait() == 0
+        eventually(lambda: not processes_of(data_dir), "no process is left")
+
+    with running(LAUNCH, environment, tmp_path / "second") as process:
+        process.wait_for_output(READY, seconds=300)
+        assert password.read_text().strip() not in process.output
+        assert str(password) in process.output
+        again = get(environment, f"/stocks/BTC-USD/intraday?as_of={first['as_of']}")
+        stored = dict(zip(again["bars"]["t"], again["bars"]["c"], strict=True))
+        for t, close in zip(first["bars"]["t"], first["bars"]["c"], strict=True):
+            assert stored[t] == close
+
+        os.kill(process.pid, signal.SIGKILL)
+        eventually(lambda: not processes_of(data_dir), "a killed launcher leaves no orphans")
+
+
+def test_a_worker_that_dies_is_started_again_and_the_web_process_ends_all(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    with running(LAUNCH, environment, tmp_path / "log") as process:
+        process.wait_for_output("live started", seconds=120)
+        sweeper = keeper_of("sweeper", process)
+        (first,) = process.wait_until(lambda: kept_by(sweeper), "the sweeper runs")
+        os.kill(first, signal.SIGKILL)
+        process.wait_for_output("ended with code -9; starting again in 1 s")
+        process.wait_until(lambda: kept_by(sweeper) not in ([], [first]), "a new sweeper runs")
+
+        (web,) = kept_by(keeper_of("web", process))
+        os.kill(web, signal.SIGTERM)
+        assert process.wait() != 0
+        assert "The web process ended, so everything was stopped" in process.output
+        eventually(lambda: not processes_of(environment["DATA_DIR"]), "no process is left")
+
+
+def test_a_port_in_use_is_an_error_that_says_so(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", int(environment["PORT"])))
+        listener.listen()
+        with running(LAUNCH, environment, tmp_path / "log") as process:
+            assert process.wait() == 1
+            assert f"port {environment['PORT']} is in use" in process.output
+            assert "Traceback" not in process.output
+
+
+def test_two_services_do_not_share_a_data_directory(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    with running(LAUNCH, environment, tmp_path / "first") as first:
+        first.wait_for_output("Preparing")
+        other = {**environment, "PORT": str(free_port())}
+        with running(LAUNCH, other, tmp_path / "second") as second:
+            assert second.wait() == 1
+            assert "already runs in" in second.output
+        first.send(signal.SIGINT)
+        first.wait()
+
+
+def test_every_problem_with_the_environment_is_named_before_anything_starts(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    wrong = {**environment, "LIMIT_POLYGON": "much", "CADENCE_1M_T0_S": "1"}
+    with running(LAUNCH, wrong, tmp_path / "log") as process:
+        assert process.wait() == 1
+        assert "LIMIT_POLYGON" in process.output
+        assert "CADENCE_1M_T0_S" in process.output
+        assert "Preparing" not in process.output
