@@ -178,9 +178,10 @@ def test_a_call_that_outlives_its_lease_is_counted_again_when_it_ends() -> None:
 
 
 def test_asking_again_for_an_admitted_call_takes_no_second_place() -> None:
-    book, limits = CallBook(), CallLimits(per_second=2)
-    assert [book.ask(limits, "a", 1000, MONDAY) for _ in range(3)] == [Admitted()] * 3
-    assert book.ask(limits, "b", 1000, MONDAY) == Admitted()
+    book, limits = CallBook(), CallLimits(concurrency=2)
+    for token in ("a", "b", "a", "b"):
+        assert book.ask(limits, token, 1000, MONDAY) == Admitted()
+    assert book.ask(limits, "c", 1000, MONDAY) == Refused(0, "concurrency")
 
 
 def test_a_block_stops_everybody_until_it_ends_and_the_longest_holds() -> None:

@@ -329,16 +329,15 @@ def test_a_plan_without_stocks_may_have_crypto() -> None:
 
 
 def test_one_instrument_that_the_plan_leaves_out_closes_nothing() -> None:
-    catalogue = catalogue_of()
-    catalogue.adapters["alpaca"].size = 2
+    etfs_only = source("finnhub", asset_classes=["etf"])
+    catalogue = catalogue_of(etfs_only, SIP, POLYGON)
     catalogue.on("alpaca:sip", partly(SIP, A=error(NotEntitled)))
-    result = routed(catalogue, request("A", "B", "C", "D"), config(*POLICY, at_once=1))
-    assert {t: of for t, (of, _) in chosen(result).items()} == {
-        "A": "polygon",
-        "B": "alpaca:sip",
-        "C": "alpaca:sip",
-        "D": "alpaca:sip",
-    }
+    catalogue.on("finnhub", always(error(Timeout, "finnhub")))
+    wanted = request("A", "B", instrument("SPY", "etf"))
+    result = routed(catalogue, wanted, config("finnhub", "alpaca:sip", "polygon"))
+    # SPY comes to alpaca only after A was refused there.
+    served_by = {ticker: of for ticker, (of, _) in chosen(result).items()}
+    assert served_by == {"A": "polygon", "B": "alpaca:sip", "SPY": "alpaca:sip"}
 
 
 def test_a_ban_in_the_midst_of_an_answer_closes_the_provider() -> None:
