@@ -50,28 +50,34 @@ class BarQuery:
 
 @dataclass(frozen=True, slots=True)
 class StoredRows:
-    """Parallel columns in ascending `ts`."""
+    """Parallel columns, ascending in `ts` unless said otherwise."""
 
     ts: Int64s
-    columns: Sequence[Column]
-    """Those that were asked for, in that order."""
-    extended: Bools
     source: Int64s
     """Index into `sources`."""
     sources: tuple[str, ...]
+    extended: Bools
+    columns: Sequence[Column]
+    """Those that were asked for, in that order."""
 
     def __len__(self) -> int:
         return len(self.ts)
 
-    def first(self, rows: int) -> StoredRows:
-        """The first `rows` of them."""
+    def take(self, rows: Int64s | Bools | slice) -> StoredRows:
+        """The rows that an index, a mask or a slice chooses."""
         return StoredRows(
-            self.ts[:rows],
-            [column[:rows] for column in self.columns],
-            self.extended[:rows],
-            self.source[:rows],
+            self.ts[rows],
+            self.source[rows],
             self.sources,
+            self.extended[rows],
+            [column[rows] for column in self.columns],
         )
+
+    def ascending(self) -> StoredRows:
+        """The same rows in order."""
+        if (self.ts[1:] >= self.ts[:-1]).all():
+            return self
+        return self.take(np.argsort(self.ts, kind="stable"))
 
     def present_sources(self) -> tuple[str, ...]:
         """The names of the sources that the rows have, sorted."""
@@ -79,16 +85,36 @@ class StoredRows:
             return tuple(sorted(self.sources[code] for code in np.unique(self.source)))
         return self.sources if len(self) else ()
 
+    @classmethod
+    def join(cls, parts: Sequence[StoredRows]) -> StoredRows:
+        """All rows of all parts, which have the same columns, in order."""
+        if len(parts) == 1:
+            return parts[0]
+        names = tuple(sorted({name for part in parts for name in part.sources}))
+        place = {name: code for code, name in enumerate(names)}
+        renumbered = [
+            np.array([place[name] for name in part.sources], np.int64)[part.source]
+            for part in parts
+        ]
+        return cls(
+            np.concatenate([part.ts for part in parts]),
+            np.concatenate(renumbered),
+            names,
+            np.concatenate([part.extended for part in parts]),
+            [np.concatenate(same) for same in zip(*(p.columns for p in parts), strict=True)],
+        ).ascending()
+
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """One snapshot's answer to a query."""
+    """What the database has to a query."""
 
     watermark: int | None
+    """The newest commit of the snapshot that the rows are of."""
     changed_at: int | None
     rows: StoredRows
     regular: Int64s
-    """The `ts` of the current regular bars, ascending, at least as far as `rows` reach."""
+    """The `ts` of today's regular bars, ascending, at least as far as `rows` reach."""
     no_trade: Int64s
     """The `ts` of the bars in `[start, end)` that are marked as without a trade, ascending."""
 
@@ -98,7 +124,7 @@ class BarReader(Protocol):
     `reader_postgres`; both modules have these functions."""
 
     def fetch(self, query: BarQuery) -> Fetched:
-        """Bars and all that is said about them, from one snapshot."""
+        """Bars and all that is said about them."""
         ...
 
     def latest(self, symbol_ids: Sequence[int], interval: Interval) -> list[LatestBar]:
@@ -108,42 +134,3 @@ class BarReader(Protocol):
     def stamp(self, symbol_id: int, interval: Interval) -> Stamp:
         """The watermark and the series' last change."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class Group:
-    """Rows of one source and kind, in any order."""
-
-    source: str
-    extended: bool
-    ts: Int64s
-    columns: list[Column]
-
-
-def merge(groups: Sequence[Group], width: int) -> StoredRows:
-    """The rows of all groups (of `width` columns), ascending in `ts`."""
-    if not groups:
-        nothing = np.empty(0)
-        return StoredRows(
-            np.empty(0, np.int64),
-            [nothing] * width,
-            np.empty(0, np.bool_),
-            np.empty(0, np.int64),
-            (),
-        )
-    names = tuple(sorted({group.source for group in groups}))
-    lengths = [len(group.ts) for group in groups]
-    extended = np.repeat(np.array([group.extended for group in groups]), lengths)
-    source = np.repeat(np.array([names.index(group.source) for group in groups]), lengths)
-    if len(groups) == 1:
-        ts, columns = groups[0].ts, groups[0].columns
-    else:
-        ts = np.concatenate([group.ts for group in groups])
-        columns = [
-            np.concatenate(parts) for parts in zip(*(g.columns for g in groups), strict=True)
-        ]
-    if (ts[1:] < ts[:-1]).any():
-        order = np.argsort(ts, kind="stable")
-        ts, columns = ts[order], [column[order] for column in columns]
-        extended, source = extended[order], source[order]
-    return StoredRows(ts, columns, extended, source, names)

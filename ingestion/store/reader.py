@@ -134,7 +134,7 @@ def _page(rows: StoredRows, limit: int | None) -> tuple[StoredRows, int | None]:
     """At most `limit` rows, and the `ts` of the last one if there are more."""
     if limit is None or len(rows) <= limit:
         return rows, None
-    return rows.first(limit), int(rows.ts[limit - 1])
+    return rows.take(slice(limit)), int(rows.ts[limit - 1])
 
 
 def _position(fetched: Fetched, as_of: int | None) -> int | None:

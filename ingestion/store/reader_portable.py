@@ -48,7 +48,8 @@ class EpochSeconds(Func):
 
     def as_sqlite(
         self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **context: Any
-    ) -> tuple[str, Sequence[Any]]:
+    ) -> Any:
+        """SQLite's own word for it, on the text that it keeps moments as."""
         template = "CAST(strftime('%%%%s', %(expressions)s) AS integer)"
         return self.as_sql(compiler, connection, template=template, **context)
 
@@ -82,7 +83,7 @@ def stamp(symbol_id: int, interval: Interval) -> Stamp:
         newest = IngestCommit.objects.order_by("-as_of").values_list("as_of", flat=True).first()
         series = Series.objects.filter(symbol_id=symbol_id, interval=interval)
         changed = series.values_list("as_of", flat=True).first()
-    return Stamp(newest and to_us(newest), changed and to_us(changed))
+    return Stamp(*(None if moment is None else to_us(moment) for moment in (newest, changed)))
 
 
 def _latest(symbol_ids: Sequence[int], interval: Interval) -> list[LatestBar]:
@@ -91,10 +92,9 @@ def _latest(symbol_ids: Sequence[int], interval: Interval) -> list[LatestBar]:
     )
     newest = list(series.values_list("symbol_id", "newest_ts"))
     candles = _CANDLES[interval]._default_manager.filter(pk__in=newest)
-    rows = candles.annotate(at=EpochSeconds("ts")).values_list(
-        "symbol_id", "at", *PRICES, "source", "extended", "as_of"
-    )
-    return [LatestBar(*row[:-1], to_us(row[-1])) for row in rows]
+    columns: tuple[Any, ...] = ("as_of", "symbol_id", EpochSeconds("ts"), *PRICES)
+    rows: QuerySet[Any, tuple[Any, ...]] = candles.values_list(*columns, "source", "extended")
+    return [LatestBar(*(*row[1:], to_us(row[0]))) for row in rows]
 
 
 def _scope(model: type[BarColumns], query: BarQuery) -> QuerySet[Any]:
@@ -107,21 +107,21 @@ def _page(bars: QuerySet[Any], query: BarQuery) -> StoredRows:
     """The first rows among `bars`, as many as the query wants."""
     if not query.extended:
         bars = bars.filter(extended=False)
-    columns = (EpochSeconds("ts"), *query.columns, "source", "extended")
+    columns: tuple[Any, ...] = (EpochSeconds("ts"), "source", "extended", *query.columns)
     return _columnar(bars.order_by("ts").values_list(*columns)[: query.rows], query.columns)
 
 
 def _columnar(rows: Iterable[tuple[Any, ...]], names: tuple[str, ...]) -> StoredRows:
-    """Columns of rows of `ts`, the named columns, source and extended."""
-    ts, *columns, sources, extended = [*zip(*rows, strict=True)] or [()] * (len(names) + 3)
+    """Columns of rows of `ts`, source, extended and the named columns."""
+    ts, sources, extended, *columns = [*zip(*rows, strict=True)] or [()] * (len(names) + 3)
     known = tuple(sorted(set(sources)))
     codes = {name: code for code, name in enumerate(known)}
     return StoredRows(
         np.array(ts, np.int64),
-        [_filled(name, column) for name, column in zip(names, columns, strict=True)],
-        np.array(extended, np.bool_),
         np.array([codes[name] for name in sources], np.int64),
         known,
+        np.array(extended, np.bool_),
+        [_filled(name, column) for name, column in zip(names, columns, strict=True)],
     )
 
 
@@ -149,28 +149,8 @@ def _historic(query: BarQuery, at: int) -> tuple[StoredRows, Int64s]:
     chosen = [bars.values_list(Subquery(held), flat=True) for bars in changed]
     replaced = revisions.filter(pk__in=chosen[0].union(chosen[1]), as_of__lte=moment)
     regular = candles.filter(extended=False).order_by("ts").values_list(EpochSeconds("ts"))
-    return (
-        _joined(unchanged, _page(replaced, query), query),
-        np.array([ts for (ts,) in regular], np.int64),
-    )
-
-
-def _joined(one: StoredRows, other: StoredRows, query: BarQuery) -> StoredRows:
-    """The rows of both in order, no more than the query wants."""
-    if not len(other):
-        return one
-    sources = tuple(sorted({*one.sources, *other.sources}))
-    code = {name: number for number, name in enumerate(sources)}
-    ts = np.concatenate([one.ts, other.ts])
-    order = np.argsort(ts, kind="stable")[: query.rows]
-    codes = [code[rows.sources[number]] for rows in (one, other) for number in rows.source]
-    return StoredRows(
-        ts[order],
-        [np.concatenate(pair)[order] for pair in zip(one.columns, other.columns, strict=True)],
-        np.concatenate([one.extended, other.extended])[order],
-        np.array(codes, np.int64)[order],
-        sources,
-    )
+    rows = StoredRows.join([unchanged, _page(replaced, query)]).take(slice(query.rows))
+    return rows, np.array([ts for (ts,) in regular], np.int64)
 
 
 def _marks(query: BarQuery) -> Int64s:

@@ -1,17 +1,19 @@
-"""Reading bars from PostgreSQL: one statement an answer, so that all of it is of one snapshot.
+"""Reading bars from PostgreSQL: one statement an answer, so that all of it is of one snapshot;
+a second one when some of the bars have changed since the moment that was asked for.
 
-Columns travel as binary arrays, one per source and kind, and become numpy arrays without a
-Python object per value. Statements are prepared once per connection: planning them costs
-as much as a session's bars. Behind a pooler that gives each transaction another connection
-(`DISABLE_SERVER_SIDE_CURSORS` set, Django's word for it) they are not.
+That second one may see more commits, and finds the same: which version of a bar held at or
+below a watermark never changes. Columns travel as binary arrays and become numpy arrays
+without a Python object per value. Statements are prepared once per connection, as planning
+them costs as much as a session's bars; behind a pooler that gives each transaction another
+connection (`DISABLE_SERVER_SIDE_CURSORS` is Django's word for it) they are not.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import psycopg
@@ -22,60 +24,43 @@ from psycopg.types.numeric import Int4, Int8
 from ingestion.domain.bar_batch import Int64s
 from ingestion.domain.bar_series import LatestBar, Stamp
 from ingestion.store import pg_arrays, reader_sql
-from ingestion.store.bar_query import BarQuery, Fetched, Group, merge
+from ingestion.store.bar_query import BarQuery, Fetched, StoredRows
 from ingestion.store.moments import at_seconds, at_us
-from ingestion.store.reader_sql import HEADER
 from universe.domain.interval import Interval
 
-if TYPE_CHECKING:
-    from psycopg.pq.abc import PGresult
-
-_KINDS: Mapping[str, type[pg_arrays.Column]] = {"trades": pg_arrays.Int4}
+_KINDS: Mapping[str, type[pg_arrays.Column]] = {"trades": pg_arrays.Int4, "as_of": pg_arrays.Time}
 _MARKS = np.dtype([("day", ">i4"), ("bitmap", "u1", (180,))])
+_ARRAY_HEADER = 20  # bytes before an array's elements
+_EMPTY = b"\0\0\0\0"  # an array without a dimension, for the NULL that stands for none
 _ONLY_WHEN_ASKED = sys.maxsize
 _DAY = 86_400
+_SECOND = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Current:
+    """One snapshot: what is said about a range, and the bars stored there now."""
+
+    watermark: int | None
+    changed_at: int | None
+    no_trade: Int64s
+    withdrawn: Int64s
+    """The `ts` of bars that were withdrawn at some time; none are looked up for a latest read."""
+    rows: StoredRows
+    """With `as_of` as the last column when the query is about the past."""
+
+    @property
+    def regular(self) -> Int64s:
+        return self.rows.ts[~self.rows.extended]
 
 
 def fetch(query: BarQuery) -> Fetched:
-    """Bars and all that is said about them, from one snapshot."""
-    statement = reader_sql.bars(
-        query.interval,
-        columns=query.columns,
-        historic=query.as_of is not None,
-        extended=query.extended,
-        limited=query.rows is not None,
-    )
-    with _executed(statement, _parameters(query)) as result:
-        header = [result.get_value(0, column) for column in range(HEADER)]
-        watermark, changed_at, marks, regular = header
-        groups = [
-            _group(result, row, query.columns)
-            for row in range(result.ntuples)
-            if result.get_value(row, HEADER) is not None
-        ]
-    rows = merge(groups, len(query.columns))
-    if query.as_of is None:
-        current = rows.ts if not query.extended else rows.ts[~rows.extended]
-    else:
-        current = np.sort(_seconds(regular))
-    return Fetched(_position(watermark), _position(changed_at), rows, current, _marked(marks))
-
-
-def _parameters(query: BarQuery) -> dict[str, Any]:
-    start, end = at_seconds(query.start), at_seconds(query.end)
-    parameters: dict[str, Any] = {
-        "symbol": Int4(query.symbol_id),
-        "interval": query.interval.value,
-        "start": start,
-        "end": end,
-        "first_day": start.date(),
-        "last_day": at_seconds(query.end - 1).date(),
-    }
+    """Bars and all that is said about them."""
+    now = _current(query)
+    rows, regular = now.rows, now.regular
     if query.as_of is not None:
-        parameters["as_of"] = at_us(query.as_of)
-    if query.rows is not None:
-        parameters["rows"] = Int8(query.rows)
-    return parameters
+        rows, regular = _in_the_past(query, now, min(query.as_of, now.watermark or 0))
+    return Fetched(now.watermark, now.changed_at, rows, regular, now.no_trade)
 
 
 def latest(symbol_ids: Sequence[int], interval: Interval) -> list[LatestBar]:
@@ -89,14 +74,95 @@ def latest(symbol_ids: Sequence[int], interval: Interval) -> list[LatestBar]:
 def stamp(symbol_id: int, interval: Interval) -> Stamp:
     """The watermark and the series' last change."""
     parameters = {"symbol": Int4(symbol_id), "interval": interval.value}
-    with _executed(reader_sql.STAMP, parameters) as result:
-        return Stamp(_position(result.get_value(0, 0)), _position(result.get_value(0, 1)))
+    return Stamp(*map(_position, _execute(reader_sql.STAMP, parameters)))
 
 
-@contextmanager
-def _executed(statement: str, parameters: dict[str, Any]) -> Iterator[PGresult]:
-    """The statement's answer in the binary format, on Django's connection and in its
-    transaction, if one is open there."""
+def _current(query: BarQuery) -> _Current:
+    start, end = at_seconds(query.start), at_seconds(query.end)
+    columns = query.columns
+    parameters: dict[str, Any] = {
+        "symbol": Int4(query.symbol_id),
+        "interval": query.interval.value,
+        "start": start,
+        "end": end,
+        "first_day": start.date(),
+        "last_day": at_seconds(query.end - 1).date(),
+    }
+    if query.as_of is not None:
+        columns = (*columns, "as_of")
+        parameters["as_of"] = at_us(query.as_of)
+    if query.rows is not None:
+        parameters["rows"] = Int8(query.rows)
+    statement = reader_sql.current(
+        query.interval,
+        columns,
+        historic=query.as_of is not None,
+        extended=query.extended,
+        limited=query.rows is not None,
+    )
+    watermark, changed_at, marks, withdrawn, *arrays = _execute(statement, parameters)
+    return _Current(
+        _position(watermark),
+        _position(changed_at),
+        _marked(marks),
+        np.unique(_seconds(withdrawn)) if withdrawn else np.empty(0, np.int64),
+        _rows(arrays, columns),
+    )
+
+
+def _in_the_past(query: BarQuery, now: _Current, at: int) -> tuple[StoredRows, Int64s]:
+    """The rows that held at `at`, and the `ts` of today's regular bars as far as they reach.
+
+    A page of current bars may hold fewer bars of the past, as those that came later drop
+    out: then the next page follows, until there are as many as wanted.
+    """
+    held, regular, wanted, part = [], [], query.rows, query
+    while True:
+        full = part.rows is not None and len(now.rows) == part.rows
+        edge = int(now.rows.ts[-1]) + 1 if full else part.end
+        held.append(_held(part, now, at, edge))
+        regular.append(now.regular)
+        if not full or sum(map(len, held)) >= (wanted or 0):
+            break
+        part = replace(part, start=edge)
+        now = _current(part)
+    return StoredRows.join(held).take(slice(wanted)), np.concatenate(regular)
+
+
+def _held(query: BarQuery, now: _Current, at: int, edge: int) -> StoredRows:
+    """The rows before `edge` that held at `at`: those of now that are no newer, and for all
+    others that there are or were the version of then."""
+    *columns, as_of = now.rows.columns
+    rows = replace(now.rows, columns=columns)
+    newer = as_of > at
+    unchanged = rows.take(~newer)
+    changed = np.union1d(rows.ts[newer], np.setdiff1d(now.withdrawn, unchanged.ts))
+    changed = changed[changed < edge]
+    if not query.extended:
+        unchanged = unchanged.take(~unchanged.extended)
+    if not len(changed):
+        return unchanged
+    former = _former(query, changed, at)
+    if not query.extended:
+        former = former.take(~former.extended)
+    return StoredRows.join([unchanged, former])
+
+
+def _former(query: BarQuery, ts: Int64s, at: int) -> StoredRows:
+    parameters = {
+        "symbol": Int4(query.symbol_id),
+        "ts": pg_arrays.Time(ts * _SECOND),
+        "as_of": at_us(at),
+    }
+    statement = reader_sql.former(query.interval, query.columns)
+    return _rows(_execute(statement, parameters, arrays=True), query.columns)
+
+
+def _execute(
+    statement: str, parameters: dict[str, Any], *, arrays: bool = False
+) -> list[bytes | None]:
+    """The cells of the only row of the answer, in the binary format. `arrays` says whether
+    a parameter is one. Runs on Django's connection and in its transaction, if one is open."""
     with connection.wrap_database_errors:
         connection.close_if_health_check_failed()
         connection.ensure_connection()
@@ -104,27 +170,47 @@ def _executed(statement: str, parameters: dict[str, Any]) -> Iterator[PGresult]:
         pooled = connection.settings_dict["DISABLE_SERVER_SIDE_CURSORS"]
         if raw.prepare_threshold is None and not pooled:
             raw.prepare_threshold = _ONLY_WHEN_ASKED
-        with psycopg.Cursor(raw) as cursor:
+        with pg_arrays.cursor() if arrays else psycopg.Cursor(raw) as cursor:
             cursor.format = Format.BINARY
             cursor.execute(statement, parameters, prepare=not pooled)
-            assert cursor.pgresult is not None, "a SELECT has a result"  # noqa: S101 (an invariant)
-            yield cursor.pgresult
+            result = cursor.pgresult
+            assert result is not None, "a SELECT has a result"  # noqa: S101 (an invariant)
+            return [result.get_value(0, column) for column in range(result.nfields)]
 
 
-def _group(result: PGresult, row: int, names: tuple[str, ...]) -> Group:
-    cells = [result.get_value(row, column) for column in range(HEADER, result.nfields)]
-    source, extended, ts, *columns = (cell or b"" for cell in cells)
-    kinds = [_KINDS.get(name, pg_arrays.Float8) for name in names]
-    return Group(
-        source.decode(),
-        extended == b"\x01",
-        _seconds(ts),
-        [kind.from_bytes(column) for kind, column in zip(kinds, columns, strict=True)],
-    )
+def _rows(arrays: Sequence[bytes | None], names: tuple[str, ...]) -> StoredRows:
+    """Rows from arrays of `ts`, source, the named columns and, maybe, extended."""
+    ts, source, *cells = [array or _EMPTY for array in arrays]
+    codes, sources = _sources(source)
+    columns = [
+        _KINDS.get(name, pg_arrays.Float8).from_bytes(cell)
+        for name, cell in zip(names, cells, strict=False)
+    ]
+    known = len(cells) > len(names)
+    extended = pg_arrays.Bool.from_bytes(cells[-1]) if known else np.zeros(len(codes), np.bool_)
+    return StoredRows(_seconds(ts), codes, sources, extended, columns).ascending()
 
 
-def _seconds(array: bytes | None) -> Int64s:
-    return pg_arrays.Time.from_bytes(array) // 1_000_000 if array else np.empty(0, np.int64)
+def _sources(array: bytes) -> tuple[Int64s, tuple[str, ...]]:
+    """Codes and sorted names in an array of texts, which most often are all the same."""
+    count = int.from_bytes(array[12:16], "big")
+    if not count:
+        return np.empty(0, np.int64), ()
+    size = 4 + int.from_bytes(array[_ARRAY_HEADER : _ARRAY_HEADER + 4], "big")
+    first = array[_ARRAY_HEADER : _ARRAY_HEADER + size]
+    if array[_ARRAY_HEADER:] == first * count:
+        return np.zeros(count, np.int64), (first[4:].decode(),)
+    names, at = [], _ARRAY_HEADER
+    for _ in range(count):
+        end = at + 4 + int.from_bytes(array[at : at + 4], "big")
+        names.append(array[at + 4 : end])
+        at = end
+    known, codes = np.unique(np.array(names), return_inverse=True)
+    return codes.astype(np.int64), tuple(name.decode() for name in known.tolist())
+
+
+def _seconds(array: bytes) -> Int64s:
+    return pg_arrays.Time.from_bytes(array) // _SECOND
 
 
 def _position(moment: bytes | None) -> int | None:
@@ -132,6 +218,9 @@ def _position(moment: bytes | None) -> int | None:
 
 
 def _marked(marks: bytes | None) -> Int64s:
-    records = np.frombuffer(marks or b"", _MARKS)
+    """The `ts` in records of a day's number and its bitmap."""
+    if not marks:
+        return np.empty(0, np.int64)
+    records = np.frombuffer(marks, _MARKS)
     day, minute = np.nonzero(np.unpackbits(records["bitmap"], axis=1))
-    return np.sort(records["day"][day].astype(np.int64) * _DAY + minute * 60)
+    return np.sort(records["day"].astype(np.int64)[day] * _DAY + minute * 60)
