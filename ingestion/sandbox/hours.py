@@ -1,12 +1,11 @@
-"""When the sandbox's market is open: calendars of its own, independent of any database.
+"""When the sandbox's market is open.
 
-The sandbox plays the outside world, so it must not learn from the service's sessions table
-when an exchange is open: a mistake there would then go unnoticed.
+The sandbox plays the outside world, so it does not learn from the service's sessions table
+when an exchange is open: what an operator changes there, the world does not know.
 """
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from functools import cache
@@ -18,6 +17,7 @@ import numpy.typing as npt
 from ingestion.sandbox.listings import ROUND_THE_CLOCK
 from universe.domain.session_grid import Placement, Session, SessionGrid, date_of, label_of
 from universe.domain.time_range import TimeRange
+from universe.services.exchange_hours import canonical_name, read
 
 Int64s = npt.NDArray[np.int64]
 Float64s = npt.NDArray[np.float64]
@@ -25,7 +25,6 @@ Float64s = npt.NDArray[np.float64]
 FIRST, LAST = date(1990, 1, 1), date(2045, 12, 31)
 NEW_YORK = ZoneInfo("America/New_York")
 _DAY = 86_400
-_EXTENDED = {"XNYS": (time(4), time(20))}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +51,8 @@ class Hours:
 
     def open_minutes(self, span: TimeRange) -> OpenMinutes:
         """The open minutes of `span`, extended hours included; none beyond the calendar."""
-        start = max(span.start, label_of(self.grid.first))
-        end = min(span.end, label_of(self.grid.last))
+        start = max(span.start, self.grid.covered.start)
+        end = min(span.end, self.grid.covered.end)
         first, stop = -(-start // 60), -(-end // 60)
         ts = np.arange(first, max(stop, first), dtype=np.int64) * 60
         placed = self.grid.place(ts)
@@ -102,45 +101,35 @@ class Hours:
 
 @cache
 def hours_of(calendar: str) -> Hours:
-    """The hours of an exchange_calendars name, or of 24/7. Raises ValueError for others."""
+    """The hours of an exchange_calendars name or alias, or of 24/7.
+
+    Raises UnknownCalendar for other names.
+    """
     if calendar == ROUND_THE_CLOCK:
         return Hours(SessionGrid(calendar, _utc_days(), FIRST, LAST), ZoneInfo("UTC"))
-    # Imported here: half a second and 66 MB that nobody but a running sandbox should pay.
-    import exchange_calendars
+    name = canonical_name(calendar)
+    return _read(name) if name == calendar else hours_of(name)
 
-    try:
-        with warnings.catch_warnings():
-            # It uses pandas in a way that the next major pandas will change.
-            warnings.filterwarnings("ignore", category=DeprecationWarning)
-            exchange = exchange_calendars.get_calendar(
-                calendar, start=FIRST.isoformat(), end=LAST.isoformat()
-            )
-    except exchange_calendars.errors.InvalidCalendarName as error:
-        raise ValueError(f"no exchange calendar is named {calendar!r}") from error
-    timezone = ZoneInfo(str(exchange.tz))
-    schedule = exchange.schedule
-    columns = [
-        (schedule[name].to_numpy("datetime64[s]").astype(np.int64), schedule[name].isna())
-        for name in ("open", "close", "break_start", "break_end")
-    ]
-    moments = [np.where(missing, 0, values).tolist() for values, missing in columns]
-    days = [stamp.date() for stamp in schedule.index]
+
+def _read(name: str) -> Hours:
+    exchange = read(name, FIRST, LAST)
+    timezone = ZoneInfo(exchange.timezone)
     sessions = []
-    for day, opens, closes, break_start, break_end in zip(days, *moments, strict=True):
-        extended = _extended(calendar, day, timezone, opens, closes)
-        sessions.append(Session(day, opens, closes, break_start, break_end, *extended))
-    return Hours(SessionGrid(calendar, sessions, FIRST, LAST), timezone)
-
-
-def _extended(
-    calendar: str, day: date, timezone: ZoneInfo, opens: int, closes: int
-) -> tuple[int, int]:
-    if calendar not in _EXTENDED:
-        return opens, closes
-    first, last = (
-        int(datetime.combine(day, local, timezone).timestamp()) for local in _EXTENDED[calendar]
-    )
-    return min(first, opens), max(last, closes)
+    for day, times in exchange.sessions.items():
+        opens, closes, *pause = (
+            int(moment.timestamp()) if moment else 0
+            for moment in (times.open, times.close, times.break_start, times.break_end)
+        )
+        early, late = opens, closes
+        if exchange.extended:
+            early, late = (
+                int(datetime.combine(day, local, timezone).timestamp())
+                for local in exchange.extended
+            )
+        sessions.append(
+            Session(day, opens, closes, pause[0], pause[1], min(early, opens), max(late, closes))
+        )
+    return Hours(SessionGrid(name, sessions, exchange.first, exchange.last), timezone)
 
 
 def _utc_days() -> list[Session]:

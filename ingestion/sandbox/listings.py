@@ -5,14 +5,13 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 from universe.domain.tier import Tier
 
 SAMPLE_UNIVERSE = Path(__file__).resolve().parents[2] / "universe/data/sample_universe.csv"
 ROUND_THE_CLOCK = "24/7"
-_SAME_SESSIONS = {"XNAS": "XNYS"}
 
 
 class UniverseUnreadable(Exception):
@@ -29,6 +28,8 @@ class Listing:
     asset_class: str = "equity"
     listed_on: date | None = None
     delisted_on: date | None = None
+    company: str = ""
+    """What it is whatever its ticker: the same in every ticker of a renamed symbol."""
 
     @property
     def crypto(self) -> bool:
@@ -52,32 +53,37 @@ def _by_ticker(rows: Iterable[Mapping[str, str | None]], file: Path) -> dict[str
     listings: dict[str, Listing] = {}
     for line, row in enumerate(rows, start=2):
         try:
-            listing = _listing(row)
+            listing, formers = _listings(row)
         except ValueError as error:
             raise UniverseUnreadable(f"{file}, line {line}: {error}") from error
+        for former in formers:
+            listings.setdefault(former.ticker, former)
         listings[listing.ticker] = listing
     if not listings:
         raise UniverseUnreadable(f"{file}: no symbols")
     return listings
 
 
-def _listing(row: Mapping[str, str | None]) -> Listing:
-    def text(column: str, default: str) -> str:
+def _listings(row: Mapping[str, str | None]) -> tuple[Listing, list[Listing]]:
+    """The row's listing, and one for each ticker that it had before."""
+
+    def text(column: str, default: str = "") -> str:
         return (row.get(column) or "").strip() or default
 
     def day(column: str) -> date | None:
-        return date.fromisoformat(value) if (value := text(column, "")) else None
+        return date.fromisoformat(value) if (value := text(column)) else None
 
-    ticker = text("ticker", "").upper()
+    ticker = text("ticker").upper()
     if not ticker:
         raise ValueError("no ticker")
     calendar = text("calendar", "XNYS")
-    asset_class = text("asset_class", "crypto" if calendar == ROUND_THE_CLOCK else "equity")
-    return Listing(
-        ticker,
-        _SAME_SESSIONS.get(calendar, calendar),
-        Tier(text("tier", "T0")),
-        asset_class.lower(),
-        day("listed_on"),
-        day("delisted_on"),
-    )
+    kind = text("asset_class", "crypto" if calendar == ROUND_THE_CLOCK else "equity").lower()
+    tier, begins = Tier(text("tier", "T0")), day("listed_on")
+    formers = []
+    for former in filter(None, text("former_tickers").split(";")):
+        name, _, until = former.strip().partition(":")
+        ended = date.fromisoformat(until)
+        last = ended - timedelta(days=1)
+        formers.append(Listing(name.upper(), calendar, tier, kind, begins, last, ticker))
+        begins = ended
+    return Listing(ticker, calendar, tier, kind, begins, day("delisted_on"), ticker), formers

@@ -6,6 +6,7 @@ import socket
 import struct
 import sys
 import threading
+import traceback
 from email.message import Message
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -13,7 +14,8 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from ingestion.sandbox.control import control
-from ingestion.sandbox.exchange import JSON, Answer, Request
+from ingestion.sandbox.exchange import JSON, TEXT, Answer, Request
+from ingestion.sandbox.meter import Standing
 from ingestion.sandbox.simulation import VENDORS, Delivery, Simulation
 
 _MOST_BODY = 1_000_000
@@ -125,11 +127,18 @@ class Handler(BaseHTTPRequestHandler):
                 base=f"http://{headers.get('Host') or self.server.url[7:]}/{provider}",
                 now=simulation.now(),
             )
-            delivery = simulation.deliver(provider, request, standing)
+            delivery = self._deliver(provider, request, standing)
             simulation.meter.answered(provider, _outcome(delivery))
             if delivery.wait_s:
                 self.server.stopping.wait(delivery.wait_s)
             self._hand_over(delivery)
+
+    def _deliver(self, provider: str, request: Request, standing: Standing) -> Delivery:
+        try:
+            return self.server.simulation.deliver(provider, request, standing)
+        except Exception:  # noqa: BLE001 - a bug of the sandbox must not look like a network's
+            traceback.print_exc()
+            return Delivery(Answer(500, b"The sandbox itself failed; see its log.", TEXT))
 
     def _hand_over(self, delivery: Delivery) -> None:
         if delivery.answer is not None:

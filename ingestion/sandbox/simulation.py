@@ -13,13 +13,18 @@ from ingestion.sandbox.meter import Meter, Standing
 from ingestion.sandbox.quirks import Quirks
 from ingestion.sandbox.tampering import spoil
 from ingestion.sandbox.vendors.alpaca import Alpaca
+from ingestion.sandbox.vendors.finnhub import Finnhub
+from ingestion.sandbox.vendors.iex import Iex
 from ingestion.sandbox.vendors.polygon import Polygon
 from ingestion.sandbox.vendors.vendor import Vendor
+from ingestion.sandbox.vendors.yahoo import Yahoo
 from ingestion.sandbox.view import View
 from marketdata_site import clock
 from marketdata_site.call_limits import CallLimits
 
-VENDORS: dict[str, Vendor] = {vendor.name: vendor for vendor in (Polygon(), Alpaca())}
+VENDORS: dict[str, Vendor] = {
+    vendor.name: vendor for vendor in (Polygon(), Alpaca(), Finnhub(), Yahoo(), Iex())
+}
 _HTML = b"<!DOCTYPE html><html><head><title>502</title></head><body>Bad gateway</body></html>"
 
 

@@ -76,7 +76,7 @@ class Temperaments:
 
 def temperaments(listings: Sequence[Listing], seed: int) -> Temperaments:
     """What these symbols are like on the market that `seed` names."""
-    tickers = [listing.ticker for listing in listings]
+    tickers = [listing.company or listing.ticker for listing in listings]
     seeds = keys(seed, tickers)
     crypto = np.array([listing.crypto for listing in listings], np.bool_).reshape(-1, 1)
 

@@ -12,10 +12,13 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from ingestion.sandbox.listings import SAMPLE_UNIVERSE, UniverseUnreadable, read_universe
 from ingestion.sandbox.market import Market
 from ingestion.sandbox.quirks import Quirks
+from ingestion.sandbox.replay import ReplayMarket
+from ingestion.sandbox.replay_files import NothingToReplay
 from ingestion.sandbox.server import SandboxServer
 from ingestion.sandbox.simulation import VENDORS, Simulation
 from ingestion.sandbox.synthetic import SyntheticMarket
 from marketdata_site.call_limits import CallLimits
+from universe.services.exchange_hours import UnknownCalendar
 
 
 class Command(BaseCommand):
@@ -32,6 +35,10 @@ class Command(BaseCommand):
         """Declare the options."""
         parser.add_argument("--port", type=int, default=8100, help="0: any free one")
         parser.add_argument("--host", default="127.0.0.1")
+        parser.add_argument(
+            "--replay", type=Path, metavar="DIR",
+            help="serve recorded sessions (Lean layout) at the clock's time",
+        )  # fmt: skip
         parser.add_argument("--universe", type=Path, help="CSV of what is listed")
         parser.add_argument("--seed", type=int, default=0, help="which synthetic market")
         parser.add_argument(
@@ -49,7 +56,7 @@ class Command(BaseCommand):
             simulation = Simulation(
                 _market(options), _limits(options["limit"]), Quirks.parse(options["quirk"])
             )
-        except (UniverseUnreadable, ValueError) as error:
+        except (UniverseUnreadable, UnknownCalendar, NothingToReplay, ValueError) as error:
             raise CommandError(str(error)) from error
         try:
             server = SandboxServer(simulation, options["host"], options["port"])
@@ -68,6 +75,10 @@ class Command(BaseCommand):
 
 
 def _market(options: dict[str, Any]) -> Market:
+    if options["replay"]:
+        if options["universe"]:
+            raise ValueError("--universe and --replay exclude each other")
+        return ReplayMarket(options["replay"])
     listings = read_universe(options["universe"] or SAMPLE_UNIVERSE)
     return SyntheticMarket(listings, options["seed"])
 

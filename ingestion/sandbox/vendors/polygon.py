@@ -6,17 +6,17 @@ import base64
 import binascii
 import re
 from dataclasses import dataclass
-from datetime import date, datetime, time
-from typing import ClassVar, NoReturn
+from datetime import date
+from typing import ClassVar
 from urllib.parse import parse_qsl, urlencode
-from uuid import uuid4
 
 import numpy as np
 import numpy.typing as npt
 
 from ingestion.domain.bar_batch import Bars
-from ingestion.sandbox.exchange import Answer, Request, json_answer, refuse
+from ingestion.sandbox.exchange import Answer, Request, json_answer
 from ingestion.sandbox.hours import Hours
+from ingestion.sandbox.vendors.polygon_rows import fail, grouped, is_true, request_id, results
 from ingestion.sandbox.vendors.vendor import KEY
 from ingestion.sandbox.view import View
 from universe.domain.session_grid import label_of
@@ -26,7 +26,6 @@ Int64s = npt.NDArray[np.int64]
 
 _DAY = 86_400
 _DELAY_S = 15 * 60
-_CLOSING_TIME = time(16)
 _TOO_MANY = (
     "You've exceeded the maximum requests per minute, please wait or upgrade your subscription"
     " to continue."
@@ -58,10 +57,10 @@ class Polygon:
             case ["v2", "aggs", "ticker", ticker, "range", count, unit, first, last]:
                 return _range(_asked(ticker, count, unit, first, last, request, view), view)
             case ["v2", "aggs", "grouped", "locale", "us", "market", "stocks", day]:
-                return _grouped(day, request, view, crypto=False)
+                return grouped(day, request, view, crypto=False)
             case ["v2", "aggs", "grouped", "locale", "global", "market", "crypto", day]:
-                return _grouped(day, request, view, crypto=True)
-        document = {"status": "NOT_FOUND", "request_id": _id(), "message": "Not found"}
+                return grouped(day, request, view, crypto=True)
+        document = {"status": "NOT_FOUND", "request_id": request_id(), "message": "Not found"}
         return json_answer(document, 404)
 
 
@@ -81,20 +80,12 @@ class _Asked:
     base: str
 
 
-def _id() -> str:
-    return uuid4().hex
-
-
 def _authorise(request: Request) -> None:
     key = request.query.get("apiKey") or request.headers.get("authorization", "")
     if not key:
-        _fail("API Key was not provided", 401)
+        fail("API Key was not provided", 401)
     if key.removeprefix("Bearer ") != KEY:
-        _fail("Unknown API Key", 401)
-
-
-def _fail(text: str, status: int = 400) -> NoReturn:
-    refuse({"status": "ERROR", "request_id": _id(), "error": text}, status)
+        fail("Unknown API Key", 401)
 
 
 def _asked(
@@ -104,26 +95,22 @@ def _asked(
     if "cursor" in query:
         query |= _opened(query["cursor"])
     if count != "1" or unit not in ("minute", "day"):
-        _fail(f"Only ranges of 1 minute and 1 day are available here, not {count} {unit}.")
+        fail(f"Only ranges of 1 minute and 1 day are available here, not {count} {unit}.")
     limit = query.get("limit", "5000")
     if not limit.isdigit() or not 1 <= int(limit) <= 50_000:
-        _fail("The parameter 'limit' must be between 1 and 50000.")
+        fail("The parameter 'limit' must be between 1 and 50000.")
     if query.get("sort", "asc") not in ("asc", "desc"):
-        _fail("The parameter 'sort' must be 'asc' or 'desc'.")
+        fail("The parameter 'sort' must be 'asc' or 'desc'.")
     ticker = _ticker(symbol, view)
     hours = view.hours(ticker) if ticker else None
     daily = unit == "day"
     start, end = _snapped(first, daily, hours)[0], _snapped(last, daily, hours)[1]
     if end <= start:
-        _fail("The parameter 'to' cannot be a time that occurs before 'from'")
+        fail("The parameter 'to' cannot be a time that occurs before 'from'")
     return _Asked(
-        symbol, ticker, daily, start, end, last, _true(query.get("adjusted", "true")),
+        symbol, ticker, daily, start, end, last, is_true(query.get("adjusted", "true")),
         query.get("sort") == "desc", int(limit), request.base,
     )  # fmt: skip
-
-
-def _true(text: str) -> bool:
-    return text.lower() != "false"
 
 
 def _ticker(symbol: str, view: View) -> str:
@@ -132,10 +119,6 @@ def _ticker(symbol: str, view: View) -> str:
     ticker = f"{crypto[1]}-{crypto[2]}" if crypto else symbol
     listing = view.listing(ticker)
     return ticker if listing and listing.crypto == bool(crypto) else ""
-
-
-def _symbol(ticker: str, crypto: bool) -> str:
-    return f"X:{ticker.replace('-', '')}" if crypto else ticker
 
 
 def _snapped(text: str, daily: bool, hours: Hours | None) -> tuple[int, int]:
@@ -153,14 +136,15 @@ def _snapped(text: str, daily: bool, hours: Hours | None) -> tuple[int, int]:
             return label, label + _DAY
         return hours.midnight(label), hours.midnight(label + _DAY)
     except (ValueError, OverflowError, OSError):
-        _fail(f"Could not parse the time {text!r}; use YYYY-MM-DD or epoch milliseconds.")
+        fail(f"Could not parse the time {text!r}; use YYYY-MM-DD or epoch milliseconds.")
 
 
 def _opened(cursor: str) -> dict[str, str]:
     try:
-        return dict(parse_qsl(base64.urlsafe_b64decode(cursor).decode(), strict_parsing=True))
+        text = base64.b64decode(cursor, b"-_", validate=True).decode()
+        return dict(parse_qsl(text, strict_parsing=True))
     except (binascii.Error, UnicodeDecodeError, ValueError):
-        _fail("The cursor is not valid.")
+        fail("The cursor is not valid.")
 
 
 def _range(asked: _Asked, view: View) -> Answer:
@@ -177,9 +161,9 @@ def _range(asked: _Asked, view: View) -> Answer:
         "adjusted": asked.adjusted,
     }
     if len(shown):
-        document["results"] = _results(shown, shown_t)
+        document["results"] = results(shown, shown_t)
     document["status"] = "DELAYED" if view.quirks.polygon_delayed else "OK"
-    document["request_id"] = _id()
+    document["request_id"] = request_id()
     document["count"] = len(shown)
     if len(shown) < len(bars):
         document["next_url"] = _next_url(asked, int(t[limit]))
@@ -222,45 +206,3 @@ def _bars(asked: _Asked, view: View) -> tuple[Bars, Int64s]:
     if asked.adjusted:
         bars = view.split_adjusted(bars, [asked.ticker])
     return bars, t
-
-
-def _results(bars: Bars, t: Int64s, symbols: list[str] | None = None) -> list[dict[str, object]]:
-    columns = zip(
-        bars.owner.tolist(), bars.volume.tolist(), bars.vwap.tolist(), bars.open.tolist(),
-        bars.close.tolist(), bars.high.tolist(), bars.low.tolist(), t.tolist(),
-        bars.trades.tolist(), strict=True,
-    )  # fmt: skip
-    results = []
-    for owner, volume, vwap, opened, close, high, low, at, trades in columns:
-        row: dict[str, object] = {"T": symbols[owner]} if symbols else {}
-        row["v"] = volume
-        if vwap == vwap:
-            row["vw"] = vwap
-        row |= {"o": opened, "c": close, "h": high, "l": low, "t": at * 1000}
-        if trades >= 0:
-            row["n"] = trades
-        results.append(row)
-    return results
-
-
-def _grouped(text: str, request: Request, view: View, crypto: bool) -> Answer:
-    try:
-        day = date.fromisoformat(text)
-    except ValueError:
-        _fail(f"Could not parse the date {text!r}; use YYYY-MM-DD.")
-    adjusted = _true(request.query.get("adjusted", "true"))
-    tickers = [one.ticker for one in view.market.listings.values() if one.crypto == crypto]
-    bars = view.days(tickers, TimeRange(label_of(day), label_of(day) + _DAY), forming=False)
-    if adjusted:
-        bars = view.split_adjusted(bars, tickers)
-    document: dict[str, object] = {"queryCount": len(bars), "resultsCount": len(bars)}
-    document["adjusted"] = adjusted
-    if len(bars):
-        # Stamped with the session's usual end, unlike the day bars of one ticker.
-        zone = view.hours(tickers[0]).timezone
-        end = datetime.combine(day, time(23, 59, 59) if crypto else _CLOSING_TIME, zone)
-        t = np.full(len(bars), int(end.timestamp()), np.int64)
-        symbols = [_symbol(ticker, crypto) for ticker in tickers]
-        document["results"] = _results(bars, t, symbols)
-    document |= {"status": "OK", "request_id": _id(), "count": len(bars)}
-    return json_answer(document, sloppy=view.sloppy)
