@@ -77,8 +77,8 @@ class Bars:
             trades=np.full(len(times), -1) if trades is None else np.asarray(trades, np.int64),
         )
 
-    def take(self, rows: Int64s | Bools) -> Bars:
-        """The rows that an index or mask array chooses."""
+    def take(self, rows: Int64s | Bools | slice) -> Bars:
+        """The rows that an index or mask array or a slice chooses."""
         return Bars(*(getattr(self, field.name)[rows] for field in fields(self)))
 
     def owned_by(self, owner: Int64s) -> Bars:

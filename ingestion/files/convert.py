@@ -32,12 +32,14 @@ def convert(block: RawBlock, layout: Layout, name: str, problems: Problems) -> R
     """Read a block; what cannot be read goes to `problems` and is left out."""
     reading = _Reading(block, name, problems)
     ts = reading.times(layout)
-    prices = [reading.numbers(field, required=True) / layout.price_scale for field in PRICES]
+    opens, highs, lows, closes = (
+        reading.numbers(field, required=True) / layout.price_scale for field in PRICES
+    )
     volume = reading.numbers("volume", required=True)
     vwap = reading.numbers("vwap", required=False) / layout.price_scale
     trades = reading.counts("trades")
     owner, tickers = reading.tickers(layout)
-    bars = Bars.of(owner, ts, *prices, volume, vwap, trades)
+    bars = Bars.of(owner, ts, opens, highs, lows, closes, volume, vwap, trades)
     if reading.good.all():
         return Rows(bars, tickers, block.lines)
     return Rows(bars.take(reading.good), tickers, block.lines[reading.good])

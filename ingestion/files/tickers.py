@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
+from contextlib import suppress
 
 import numpy as np
 
 from ingestion.domain.bar_batch import Int64s
-from universe.domain.session_grid import date_of
+from universe.domain.interval import Interval
+from universe.domain.session_grid import DateNotCovered, date_of
 from universe.models import Symbol, SymbolTicker
-from universe.services import symbology
+from universe.services import sessions, symbology
 
 UNKNOWN = -1
 
@@ -41,9 +43,8 @@ class Tickers:
         except symbology.UnknownSymbol:
             return self._symbols[max(candidates)]
 
-    def ids(self, tickers: list[str], which: Int64s, labels: Int64s) -> Int64s:
-        """The symbol id of each row, or UNKNOWN. `which` indexes `tickers`; `labels` are
-        session dates as labels."""
+    def ids(self, tickers: list[str], which: Int64s, ts: Int64s, interval: Interval) -> Int64s:
+        """The symbol id of each row, or UNKNOWN. `which` indexes `tickers`."""
         self._learn(tickers)
         found = np.full(len(which), UNKNOWN, np.int64)
         for number, ticker in enumerate(tickers):
@@ -52,7 +53,8 @@ class Tickers:
             if len(candidates) == 1:
                 found[rows] = next(iter(candidates))
             elif candidates:
-                days, of_row = np.unique(labels[rows], return_inverse=True)
+                labels = self._labels(candidates, ts[rows], interval)
+                days, of_row = np.unique(labels, return_inverse=True)
                 ids = [self._on(_normal(ticker), int(day)) for day in days]
                 found[rows] = np.array(ids, np.int64)[of_row]
         return found
@@ -60,6 +62,14 @@ class Tickers:
     def symbols(self, ids: Iterable[int]) -> list[Symbol]:
         """The symbols with these ids, all of which were answers of `ids`."""
         return [self._symbols[id_] for id_ in ids]
+
+    def _labels(self, candidates: set[int], ts: Int64s, interval: Interval) -> Int64s:
+        """The session dates of bars of one of the candidates."""
+        if interval is Interval.MINUTE:
+            symbol = self._symbols[min(candidates)]
+            with suppress(DateNotCovered):
+                return sessions.grid(symbol.calendar_id).labels_at(ts)
+        return ts // 86_400 * 86_400
 
     def _learn(self, tickers: Iterable[str]) -> None:
         """One query for all tickers that are new."""
