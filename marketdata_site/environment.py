@@ -49,61 +49,99 @@ class Environment(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     # Where we listen and who may come in
-    port: int = Field(8000, ge=1, le=65535)
-    bind_address: str = "127.0.0.1"
-    web_workers: int | None = Field(None, ge=1, le=64, description="web processes")
-    debug: bool = False
-    secret_key: SecretStr | None = None
-    allowed_hosts: Names = ("127.0.0.1", "localhost", "[::1]")
-    public_read: bool | None = None
+    port: int = Field(8000, ge=1, le=65535, description="where the web process listens")
+    bind_address: str = Field("127.0.0.1", description="and on which address; 0.0.0.0 for all")
+    web_workers: int | None = Field(
+        None, ge=1, le=64, description="web processes; unset: 1 embedded, else 2 a core"
+    )
+    debug: bool = Field(False, description="Django's error pages; never where others can come")
+    secret_key: SecretStr | None = Field(
+        None, description="signs sessions; embedded makes one and keeps it in DATA_DIR"
+    )
+    allowed_hosts: Names = Field(
+        ("127.0.0.1", "localhost", "[::1]"), description="Host headers that are answered"
+    )
+    public_read: bool | None = Field(
+        None, description="market data without a key; unset: embedded only"
+    )
     throttle_read: int = Field(1200, ge=1, description="market-data requests a minute and caller")
     secure_ssl: bool = Field(False, description="TLS ends in front of us: cookies, HSTS, redirects")
     trusted_proxies: int = Field(0, ge=0, le=8, description="proxies that add to X-Forwarded-For")
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
-    log_format: Literal["text", "json"] = "text"
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        "INFO", description="what is logged, to standard error"
+    )
+    log_format: Literal["text", "json"] = Field("text", description="for people or for machines")
 
     # What we run on
-    data_dir: Path = Path("var")
-    database_url: str | None = None
-    redis_url: str | None = None
-    prometheus_multiproc_dir: Path | None = None
+    data_dir: Path = Field(Path("var"), description="SQLite, keys and caches of this host")
+    database_url: str | None = Field(
+        None, description="postgres://user:password@host/name makes it the production service"
+    )
+    redis_url: str | None = Field(
+        None, description="redis://host:6379/0 for call limits, throttling and caches"
+    )
+    prometheus_multiproc_dir: Path | None = Field(
+        None, description="where processes add up their metrics; make run sets it"
+    )
 
     # Vendors
-    sandbox_url: str | None = None
-    sandbox_origin: Literal["synthetic", "replayed"] = "synthetic"
-    polygon_api_key: SecretStr | None = None
-    finnhub_api_key: SecretStr | None = None
-    alpaca_api_key_id: SecretStr | None = None
-    alpaca_api_secret_key: SecretStr | None = None
-    iex_token: SecretStr | None = None
-    fred_api_key: SecretStr | None = None
-    polygon_base_url: str = "https://api.polygon.io"
-    alpaca_base_url: str = "https://data.alpaca.markets"
-    finnhub_base_url: str = "https://finnhub.io/api/v1"
-    yahoo_base_url: str = "https://query2.finance.yahoo.com"
-    iex_base_url: str = "https://cloud.iexapis.com/stable"
-    providers_enabled: Names = ("polygon", "alpaca", "finnhub", "yahoo")
-    vendor_timeout_s: float = Field(10.0, gt=0, le=120)
+    sandbox_url: str | None = Field(
+        None, description="asked instead of every vendor; make run sets it"
+    )
+    sandbox_origin: Literal["synthetic", "replayed"] = Field(
+        "synthetic", description="what the sandbox serves, as answers label it"
+    )
+    polygon_api_key: SecretStr | None = Field(None, description="polygon's key")
+    finnhub_api_key: SecretStr | None = Field(None, description="finnhub's key")
+    alpaca_api_key_id: SecretStr | None = Field(None, description="alpaca's key, first half")
+    alpaca_api_secret_key: SecretStr | None = Field(None, description="alpaca's key, second half")
+    iex_token: SecretStr | None = Field(None, description="iex's token (legacy)")
+    fred_api_key: SecretStr | None = Field(None, description="FRED's key, for macro factors")
+    polygon_base_url: str = Field("https://api.polygon.io", description="polygon's address")
+    alpaca_base_url: str = Field("https://data.alpaca.markets", description="alpaca's address")
+    finnhub_base_url: str = Field("https://finnhub.io/api/v1", description="finnhub's address")
+    yahoo_base_url: str = Field("https://query2.finance.yahoo.com", description="yahoo's address")
+    iex_base_url: str = Field("https://cloud.iexapis.com/stable", description="iex's address")
+    providers_enabled: Names = Field(
+        ("polygon", "alpaca", "finnhub", "yahoo"), description="providers that may be asked"
+    )
+    vendor_timeout_s: float = Field(
+        10.0, gt=0, le=120, description="seconds until a vendor's silence is an error"
+    )
 
     # Policies, cadences, limits: the seed of the runtime configuration
-    policy_bars_1m: Names = ("alpaca:sip", "polygon", "finnhub", "yahoo")
-    policy_bars_1d: Names = ("polygon", "alpaca:sip", "finnhub", "yahoo")
-    cadence_1m_t0_s: int = Field(60, ge=60)
-    cadence_1m_t1_s: int = Field(60, ge=60)
-    cadence_1m_t2_s: int = Field(300, ge=60)
-    live_lookback_minutes: int = Field(10, ge=1, le=390)
-    live_concurrency: int = Field(16, ge=1, le=128)
-    limit_polygon: Limits = None
-    limit_alpaca: Limits = None
-    limit_finnhub: Limits = None
-    limit_yahoo: Limits = None
-    limit_iex: Limits = None
+    policy_bars_1m: Names = Field(
+        ("alpaca:sip", "polygon", "finnhub", "yahoo"),
+        description="sources for minute bars, best first",
+    )
+    policy_bars_1d: Names = Field(
+        ("polygon", "alpaca:sip", "finnhub", "yahoo"),
+        description="sources for daily bars, best first",
+    )
+    cadence_1m_t0_s: int = Field(60, ge=60, description="seconds between polls of tier T0")
+    cadence_1m_t1_s: int = Field(60, ge=60, description="the same of tier T1")
+    cadence_1m_t2_s: int = Field(300, ge=60, description="the same of tier T2")
+    live_lookback_minutes: int = Field(
+        10, ge=1, le=390, description="a series further behind leaves a gap and jumps"
+    )
+    live_concurrency: int = Field(
+        16, ge=1, le=128, description="vendor calls that one worker makes at once"
+    )
+    limit_polygon: Limits = Field(
+        None, description="calls, as `5/minute burst=2`; unset: free plan"
+    )
+    limit_alpaca: Limits = Field(None, description="the same for alpaca")
+    limit_finnhub: Limits = Field(None, description="the same for finnhub")
+    limit_yahoo: Limits = Field(None, description="the same for yahoo")
+    limit_iex: Limits = Field(None, description="the same for iex")
 
     # Time: a clock that starts elsewhere or runs faster, for replays
-    clock_start: datetime | None = None
-    clock_rate: float = Field(1.0, gt=0, le=100_000)
-    clock_anchor: datetime | None = None
-    clock_file: Path | None = None
+    clock_start: datetime | None = Field(None, description="what the clock reads at CLOCK_ANCHOR")
+    clock_rate: float = Field(1.0, gt=0, le=100_000, description="how many times as fast it runs")
+    clock_anchor: datetime | None = Field(
+        None, description="real time at which it read CLOCK_START; unset: the process's start"
+    )
+    clock_file: Path | None = Field(None, description="holds the time; whoever writes it moves it")
 
     @property
     def production(self) -> bool:
