@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import dj_database_url
+from django.templatetags.static import static
+from django.urls import reverse_lazy
 
 from marketdata_site import clock
 from marketdata_site.environment import Environment, load_or_exit
@@ -268,11 +270,85 @@ SPECTACULAR_SETTINGS = {
     "REDOC_DIST": "SIDECAR",
 }
 
+AXES_ENABLE_ADMIN = False
+
+
+def _pages(title: str, *pages: tuple[str, str, str]) -> dict[str, Any]:
+    """A group of the console's sidebar: (title, icon, admin page) each."""
+    return {
+        "title": title,
+        "separator": True,
+        "items": [
+            {"title": name, "icon": icon, "link": reverse_lazy(f"admin:{page}")}
+            for name, icon, page in pages
+        ],
+    }
+
+
 UNFOLD = {
     "SITE_TITLE": "Market Data Service",
-    "SITE_HEADER": "Market Data Service",
+    "SITE_HEADER": "Market Data",
+    "SITE_SUBHEADER": "Operator's console",
     "SITE_SYMBOL": "candlestick_chart",
-    "SHOW_HISTORY": True,
+    "SITE_FAVICONS": [
+        {
+            "rel": "icon",
+            "type": "image/svg+xml",
+            "href": lambda request: static("ops/mark.svg"),  # noqa: ARG005 (the theme's call)
+        }
+    ],
+    "SHOW_HISTORY": False,
+    "ENVIRONMENT": "ops.console.environment",
+    "DASHBOARD_CALLBACK": "ops.console.dashboard",
+    "STYLES": [lambda request: static("ops/console.css")],  # noqa: ARG005 (the theme's call)
+    "COLORS": {
+        "primary": {
+            "50": "oklch(98.4% .014 180.7)",
+            "100": "oklch(95.3% .051 180.8)",
+            "200": "oklch(91% .096 180.4)",
+            "300": "oklch(85.5% .138 181.1)",
+            "400": "oklch(77.7% .152 181.9)",
+            "500": "oklch(70.4% .14 182.5)",
+            "600": "oklch(51.1% .096 186.4)",
+            "700": "oklch(43.7% .078 188.2)",
+            "800": "oklch(38.6% .063 188.4)",
+            "900": "oklch(27.7% .046 192.5)",
+            "950": "oklch(22% .04 192.5)",
+        },
+    },
+    "SIDEBAR": {
+        "show_search": True,
+        "navigation": [
+            _pages(
+                "Market data",
+                ("Commits", "commit", "ingestion_ingestcommit_changelist"),
+                ("Series", "stacked_line_chart", "ingestion_series_changelist"),
+                ("Gaps", "data_alert", "ingestion_gap_changelist"),
+                ("Quarantine", "block", "ingestion_quarantinedbar_changelist"),
+                ("Cursors", "pin_drop", "ingestion_cursor_changelist"),
+            ),
+            _pages(
+                "Collection",
+                ("Jobs", "work_history", "ingestion_collectionjob_changelist"),
+                ("Task queue", "queue", "django_q_ormq_changelist"),
+                ("Failed tasks", "error", "django_q_failure_changelist"),
+            ),
+            _pages(
+                "Universe",
+                ("Symbols", "sell", "universe_symbol_changelist"),
+                ("Versions", "history", "universe_universeversion_changelist"),
+                ("Calendars", "calendar_month", "universe_exchangecalendar_changelist"),
+                ("Sessions", "event", "universe_exchangesession_changelist"),
+                ("Overrides", "event_busy", "universe_sessionoverride_changelist"),
+            ),
+            _pages(
+                "Access",
+                ("API keys", "key", "ops_apikey_changelist"),
+                ("Users", "person", "auth_user_changelist"),
+                ("Groups", "group", "auth_group_changelist"),
+            ),
+        ],
+    },
 }
 
 # ---- logs ------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from typing import Any, cast
 from django.conf import settings
 from django.core.cache import caches
 from django.db.models import Count, Max, QuerySet
+from django.http import HttpRequest
 
 from ingestion.models import (
     CollectionJob,
@@ -90,12 +91,14 @@ def overview() -> Overview:
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """A number that an operator watches, and the page behind it. `tone` is good or bad."""
+    """A number that an operator watches, and the page behind it: its name and the filters
+    on it. `tone` is good or bad."""
 
     label: str
     value: str
     note: str
-    link: str
+    page: str
+    filters: str = ""
     tone: str = ""
 
 
@@ -120,6 +123,7 @@ def cards() -> list[Card]:
             _told(open_gaps),
             f"{_told(stuck)} unrecoverable",
             "admin:ingestion_gap_changelist",
+            "?state__exact=open",
             "bad" if open_gaps else "good",
         ),
         Card(
@@ -127,6 +131,7 @@ def cards() -> list[Card]:
             _told(failed),
             "in 24 hours",
             "admin:ingestion_collectionjob_changelist",
+            "?state__exact=failed",
             "bad" if failed else "good",
         ),
         Card(
@@ -134,6 +139,7 @@ def cards() -> list[Card]:
             _told(rejected),
             "in 24 hours",
             "admin:ingestion_quarantinedbar_changelist",
+            "",
             "bad" if rejected else "good",
         ),
     ]
@@ -142,6 +148,24 @@ def cards() -> list[Card]:
 def recent_commits(count: int = 8) -> list[IngestCommit]:
     """The newest commits, without their events."""
     return list(IngestCommit.objects.order_by("-as_of").defer("events")[:count])
+
+
+def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
+    """What the console's index shows; the theme calls this."""
+    seen = overview()
+    return context | {
+        "origin_note": ORIGINS[seen.origin],
+        "overview": seen,
+        "symbol_count": sum(seen.symbols.values()),
+        "newest_minute": seen.newest_bar[Interval.MINUTE],
+        "cards": cards(),
+        "commits": recent_commits(),
+    }
+
+
+def environment(request: HttpRequest) -> list[str] | None:
+    """The label beside the console's title, where the data is not real; the theme calls this."""
+    return None if settings.DATA_ORIGIN == "vendor" else [settings.DATA_ORIGIN.title(), "warning"]
 
 
 def _up_to(rows: QuerySet[Any]) -> int:

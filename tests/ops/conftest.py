@@ -1,0 +1,45 @@
+"""Callers of every kind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.test import Client
+
+from ops import keys
+from ops.api import throttling
+
+
+@pytest.fixture(autouse=True)
+def _counts_of_its_own() -> None:
+    """Tests share an address; none counts what the one before it asked."""
+    windows = throttling.windows()
+    if isinstance(windows, throttling.SharedWindows):
+        windows.forget()
+
+
+@pytest.fixture
+def key(db) -> Callable[..., dict[str, str]]:
+    """`key("read", "ops")`: the header of a new key with these scopes."""
+
+    def make(*scopes: str, name: str = "") -> dict[str, str]:
+        return {"X-API-Key": keys.create(name or f"key with {scopes}", scopes)}
+
+    return make
+
+
+@pytest.fixture
+def staff(db) -> Client:
+    """A browser that somebody of the staff has logged in with."""
+    client = Client()
+    client.force_login(get_user_model().objects.create_user("op", is_staff=True))
+    return client
+
+
+@pytest.fixture
+def superuser(db) -> Client:
+    client = Client()
+    client.force_login(get_user_model().objects.create_superuser("root"))
+    return client
