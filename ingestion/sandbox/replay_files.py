@@ -25,7 +25,6 @@ Float64s = npt.NDArray[np.float64]
 
 _PRICE_SCALE = 10_000.0
 _DAY = 86_400
-_PLACES = ("", "*", "*/*")  # DIR itself, or one or two folders below it
 
 
 class NothingToReplay(Exception):
@@ -49,11 +48,10 @@ def find_equities(folder: Path) -> Path:
     """
     if not folder.is_dir():
         raise NothingToReplay(f"{folder} is no folder")
-    for place in _PLACES:
-        for tail in ("equity/usa", "usa", "."):
-            for found in sorted(folder.glob(f"{place}/{tail}".lstrip("/"))):
-                if (found / "minute").is_dir() or (found / "daily").is_dir():
-                    return found
+    for place in (folder, *sorted(folder.glob("*")), *sorted(folder.glob("*/*"))):
+        for found in (place / "equity/usa", place / "usa", place):
+            if (found / "minute").is_dir() or (found / "daily").is_dir():
+                return found
     raise NothingToReplay(
         f"{folder} holds no recorded sessions: there is no equity/usa/minute or"
         " equity/usa/daily in it, nor up to two folders below"

@@ -18,7 +18,7 @@ _MONTH_S = 31 * _DAY
 _LOST = 0.01
 _SERVED = ("1", "D")
 _RESOLUTIONS = ("1", "5", "15", "30", "60", "D", "W", "M")
-_LARGEST = 1 << 40
+_LARGEST = 1 << 36  # the year 4147
 
 
 class Finnhub:

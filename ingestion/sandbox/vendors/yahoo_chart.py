@@ -41,10 +41,9 @@ def chart(window: Window, view: View) -> dict[str, object]:
     """The one result of a chart answer."""
     hours = view.hours(window.symbol)
     latest = _latest_days(window, hours, view)
-    session = _session_at(hours, view.now)
-    result: dict[str, object] = {"meta": _meta(window, hours, view, latest, session)}
+    result: dict[str, object] = {"meta": _meta(window, hours, view, latest)}
     rows = _daily_rows if window.daily else _minute_rows
-    stamps, columns = rows(window, hours, view, session)
+    stamps, columns = rows(window, hours, view)
     if view.page_cap:
         stamps = stamps[: view.page_cap]
         columns = {name: values[: view.page_cap] for name, values in columns.items()}
@@ -72,16 +71,17 @@ def _session_at(hours: Hours, now: float) -> Session | None:
     return next((one for one in coming if one.extended_close > at), None)
 
 
-def _market_time(view: View, session: Session | None, last: int) -> int:
-    """When the last regular trade was: now in session, or just after the last close."""
-    if session and session.open <= view.now < session.close:
+def _market_time(hours: Hours, label: int, view: View) -> int:
+    """When the last regular trade of a session was: now while it is open, else at its end."""
+    sessions = hours.sessions_labelled(TimeRange(label, label + _DAY))
+    if not sessions:
+        return label  # a fault has moved the bar to a closed day
+    if sessions[0].open <= view.now < sessions[0].close:
         return int(view.now - view.delay)
-    return last
+    return sessions[0].close + 1
 
 
-def _meta(
-    window: Window, hours: Hours, view: View, latest: Bars, session: Session | None
-) -> dict[str, object]:
+def _meta(window: Window, hours: Hours, view: View, latest: Bars) -> dict[str, object]:
     listing = view.market.listings[window.symbol]
     moment = datetime.fromtimestamp(view.now, hours.timezone)
     offset = moment.utcoffset()
@@ -104,16 +104,15 @@ def _meta(
         "validRanges": _RANGES,
     }
     if len(latest):
-        ended = hours.sessions_labelled(TimeRange(int(latest.ts[-1]), int(latest.ts[-1]) + _DAY))
         meta |= {
-            "regularMarketTime": _market_time(view, session, ended[0].close + 1),
+            "regularMarketTime": _market_time(hours, int(latest.ts[-1]), view),
             "regularMarketPrice": float(latest.close[-1]),
             "regularMarketDayHigh": float(latest.high[-1]),
             "regularMarketDayLow": float(latest.low[-1]),
             "regularMarketVolume": whole_if_shares(latest.volume[-1:])[0],
             "chartPreviousClose": float(latest.close[max(len(latest) - 2, 0)]),
         }
-    if session:
+    if session := _session_at(hours, view.now):
         bounds = {
             "pre": (session.extended_open, session.open),
             "regular": (session.open, session.close),
@@ -125,9 +124,7 @@ def _meta(
     return meta
 
 
-def _daily_rows(
-    window: Window, hours: Hours, view: View, session: Session | None
-) -> tuple[list[int], Columns]:
+def _daily_rows(window: Window, hours: Hours, view: View) -> tuple[list[int], Columns]:
     first, last = hours.local_label(window.start), hours.local_label(window.end)
     days = view.days([window.symbol], TimeRange(first, last + _DAY))
     days = view.split_adjusted(days, [window.symbol])
@@ -136,16 +133,13 @@ def _daily_rows(
     chosen = (stamps >= window.start) & (stamps < window.end)
     days, stamps = days.take(chosen), stamps[chosen]
     today = hours.local_label(view.now)
-    if session and view.quirks.yahoo_live_row and not view.market.listings[window.symbol].crypto:
+    if view.quirks.yahoo_live_row and today in days.ts:
         # Until the next day, the day's row carries the time of its last trade.
-        live = _market_time(view, session, session.close + 1)
-        stamps = np.where(days.ts == today, live, stamps)
+        stamps = np.where(days.ts == today, _market_time(hours, today, view), stamps)
     return stamps.tolist(), _columns(days)
 
 
-def _minute_rows(
-    window: Window, hours: Hours, view: View, session: Session | None
-) -> tuple[list[int], Columns]:
+def _minute_rows(window: Window, hours: Hours, view: View) -> tuple[list[int], Columns]:
     if window.end <= window.start:
         return [], {}
     span = TimeRange(window.start, window.end)
@@ -160,9 +154,10 @@ def _minute_rows(
     stamps += quiet
     stamps = [stamps[row] for row in order]
     columns = {name: [values[row] for row in order] for name, values in columns.items()}
+    session = _session_at(hours, view.now)
     live = view.quirks.yahoo_live_row and session and session.open <= view.now < session.close
     if live and session and window.end > session.open and len(bars):
-        stamps.append(_market_time(view, session, 0))
+        stamps.append(int(view.now - view.delay))
         price = float(bars.close[-1])
         for name in _NAMES:
             columns[name].append(0 if name == "volume" else price)

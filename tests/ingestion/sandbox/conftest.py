@@ -31,9 +31,7 @@ class Stand:
     sandbox: RunningSandbox
     now: datetime
 
-    def get(
-        self, provider: str, path: str, keyed: bool = True, **params: object
-    ) -> requests.Response:
+    def get(self, provider: str, path: str, keyed: bool = True, **params: Any) -> requests.Response:
         """GET a vendor's path, with the right key unless `keyed` is false."""
         key = _KEYS[provider] if keyed else {}
         return requests.get(
@@ -46,7 +44,7 @@ class Stand:
             timeout=20,
         )
 
-    def json(self, provider: str, path: str, **params: object) -> Any:
+    def json(self, provider: str, path: str, **params: Any) -> Any:
         """The document that a vendor's path answers with 200."""
         answer = self.get(provider, path, **params)
         assert answer.status_code == 200, answer.text
