@@ -74,9 +74,9 @@ def former(interval: Interval, columns: tuple[str, ...]) -> str:
     chosen = ", ".join((*arrays, "as_of"))
     return f"""
         SELECT {_arrays(arrays)}
-        FROM unnest(%(ts)s::timestamptz[]) AS changed (ts) CROSS JOIN LATERAL (
-            SELECT {chosen} FROM {_REVISIONS[interval]} revision
-            WHERE symbol_id = %(symbol)s AND revision.ts = changed.ts
+        FROM unnest(%(ts)s::timestamptz[]) AS changed (at) CROSS JOIN LATERAL (
+            SELECT {chosen} FROM {_REVISIONS[interval]}
+            WHERE symbol_id = %(symbol)s AND ts = changed.at
             AND superseded_at > %(as_of)s
             ORDER BY superseded_at LIMIT 1
         ) version
