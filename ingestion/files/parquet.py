@@ -25,9 +25,9 @@ def schema(path: Path) -> pa.Schema:
         raise FileUnreadable(f"{path}: damaged or no Parquet file: {error}") from error
 
 
-def declared_by(path: Path, of: pa.Schema) -> Declaration | None:
+def declared_by(path: Path) -> Declaration | None:
     """What an exported file says of itself, None for others."""
-    text = (of.metadata or {}).get(KEY)
+    text = (parquet.read_metadata(path).metadata or {}).get(KEY)
     return load(text.decode(), f"{path.name}'s own metadata") if text else None
 
 

@@ -42,7 +42,7 @@ def read(file: BarFile, layout: Layout, problems: Problems) -> Iterator[RawBlock
 
 def _parquet_layout(file: BarFile, declared: Declaration, tickers: Tickers) -> Layout:
     schema = parquet.schema(file.path)
-    known = [declared, parquet.declared_by(file.path, schema)]
+    known = [declared, parquet.declared_by(file.path)]
     try:
         if declared.columns is not None:
             positions = columns.from_declared(declared.columns)
