@@ -24,7 +24,7 @@ _ALIASES = {
 }
 _FIELD_OF = {alias: field for field, text in _ALIASES.items() for alias in text.split()}
 _DELIMITERS = ",;\t|"
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+_VALUE = re.compile(r"[+-]?\.?\d{2}|[+-]?\d+(\.\d*)?$")
 
 
 class ColumnsUnclear(ValueError):
@@ -62,11 +62,9 @@ def sniff_delimiter(text: str) -> str:
 
 
 def has_header(row: Sequence[str]) -> bool:
-    """Whether a first row names columns: it holds no number, and a name that we know."""
-    cells = [_normal(cell) for cell in row]
-    return not any(_NUMBER.fullmatch(cell) for cell in cells) and any(
-        cell in _FIELD_OF for cell in cells
-    )
+    """Whether a first row names columns: it holds no number or date, and a name we know."""
+    values = any(_VALUE.match(cell.strip()) for cell in row)
+    return not values and any(_normal(cell) in _FIELD_OF for cell in row)
 
 
 def from_names(names: Sequence[str]) -> dict[str, int]:

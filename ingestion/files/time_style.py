@@ -22,7 +22,11 @@ _CLOCKS = ("", " %H:%M", " %H:%M:%S", " %H%M", " %H%M%S")
 _YEAR_FIRST = ("%Y%m%d", "%Y/%m/%d", "%Y.%m.%d", "%Y-%m-%d")
 _MONTH_FIRST = ("%m/%d/%Y", "%m-%d-%Y")
 _DAY_FIRST = ("%d/%m/%Y", "%d-%m-%Y", "%d.%m.%Y")
-_COMPACT = ("%Y%m%d%H%M", "%Y%m%d%H%M%S")
+_COMPACT: dict[int | None, tuple[str, ...]] = {  # by their digits
+    8: ("%Y%m%d",),
+    12: ("%Y%m%d%H%M",),
+    14: ("%Y%m%d%H%M%S",),
+}
 
 
 class TimesUnclear(ValueError):
@@ -47,17 +51,15 @@ def reading_of(sample: pa.Array, time_format: str | None) -> TimeReading:
 
 def _of_text(sample: pa.Array) -> TimeReading:
     digits = _digits(sample)
+    if found := _matching(_COMPACT.get(digits, ()), sample):
+        return TimeReading(TimeStyle.PATTERN, "", found[0])
     for style, lengths in _EPOCHS:
         if digits in lengths:
             return TimeReading(style, "")
     for style in (TimeStyle.ISO, TimeStyle.ISO_LOCAL):
         if _explains(TimeReading(style, ""), sample):
             return TimeReading(style, "")
-    if digits is not None:
-        patterns: tuple[str, ...] = ("%Y%m%d",) if digits == 8 else _COMPACT
-    else:
-        patterns = tuple(day + clock for day in _YEAR_FIRST for clock in _CLOCKS)
-    if found := _matching(patterns, sample):
+    if found := _matching(tuple(d + c for d in _YEAR_FIRST for c in _CLOCKS), sample):
         return TimeReading(TimeStyle.PATTERN, "", found[0])
     months = _matching(tuple(d + c for d in _MONTH_FIRST for c in _CLOCKS), sample)
     days = _matching(tuple(d + c for d in _DAY_FIRST for c in _CLOCKS), sample)

@@ -15,12 +15,16 @@ from ingestion.models.quarantine import QuarantineReason
 from ingestion.store.changes import Rejected
 from universe.domain.interval import Interval
 
+HELD = 3
+"""Bars of each symbol that are held back at either end until more have come. One would do
+for a bad print that stands alone; three also let a bad print stand beside a new level."""
+
 _JUMPS = (QuarantineReason.SPLIT_LIKE, QuarantineReason.ABSURD_JUMP)
 
 
 class Windows:
     """Feed it rows whose owners are symbol ids; it gives back what became of them, holding
-    back each symbol's first and last bar until their neighbours have come, or `finish`."""
+    back each symbol's first and last bars until their neighbours have come, or `finish`."""
 
     def __init__(
         self,
@@ -59,7 +63,7 @@ class Windows:
     def _hold_back(self, intake: Intake) -> Intake:
         jumped = np.array([reason in _JUMPS for reason in intake.rejected.reasons], np.bool_)
         in_doubt = Bars.join([intake.rejected.bars.take(jumped), intake.bars])
-        ends = _ends(in_doubt.owner, in_doubt.ts)
+        ends = _ends(in_doubt.owner, in_doubt.ts, HELD)
         count = int(np.count_nonzero(jumped))
         stays = np.zeros(len(jumped), np.bool_)
         stays[jumped] = ends[:count]
@@ -75,25 +79,24 @@ class Windows:
         )
 
     def _remember(self, passed: Bars) -> None:
-        """Keep, of each symbol, the outermost bars that have gone through: the neighbours of
-        those held back."""
+        """Keep, of each symbol, the outermost bars known: those stored, and those that have gone
+        through, which are the neighbours of the ones held back."""
         mine = Stored(passed.owner, passed.ts, passed.open, passed.close)
         both = _joined(self._context, mine)
-        order = np.lexsort((both.ts, both.owner))
-        both = _taken(both, order)
-        self._context = _taken(both, np.flatnonzero(_ends(both.owner, both.ts)))
+        self._context = _taken(both, _ends(both.owner, both.ts, 2))
 
 
-def _ends(owner: Int64s, ts: Int64s) -> Bools:
-    """Which rows are the earliest or the latest of their owner."""
+def _ends(owner: Int64s, ts: Int64s, count: int) -> Bools:
+    """Which rows are among the `count` earliest or latest of their owner."""
+    ends = np.zeros(len(owner), np.bool_)
     if not len(owner):
-        return np.zeros(0, np.bool_)
-    _, which = np.unique(owner, return_inverse=True)
-    first = np.full(which.max() + 1, np.iinfo(np.int64).max)
-    last = np.full(which.max() + 1, np.iinfo(np.int64).min)
-    np.minimum.at(first, which, ts)
-    np.maximum.at(last, which, ts)
-    return np.asarray((ts == first[which]) | (ts == last[which]))
+        return ends
+    order = np.lexsort((ts, owner))
+    starts = np.flatnonzero(np.diff(owner[order], prepend=owner[order[0]] - 1))
+    sizes = np.diff(starts, append=len(order))
+    rank = np.arange(len(order)) - np.repeat(starts, sizes)
+    ends[order] = (rank < count) | (rank >= np.repeat(sizes, sizes) - count)
+    return ends
 
 
 def _without(rejected: Rejected, rows: Bools) -> Rejected:
@@ -111,5 +114,5 @@ def _joined(first: Stored, second: Stored) -> Stored:
     )
 
 
-def _taken(stored: Stored, rows: Int64s) -> Stored:
+def _taken(stored: Stored, rows: Bools) -> Stored:
     return Stored(stored.owner[rows], stored.ts[rows], stored.open[rows], stored.close[rows])
