@@ -164,6 +164,7 @@ LANGUAGE_CODE = "en-us"
 TIME_ZONE = "UTC"
 USE_TZ = True
 USE_I18N = False
+FORMAT_MODULE_PATH = ["marketdata_site.formats"]
 STATIC_URL = "static/"
 STATIC_ROOT = DATA_DIR / "static"
 STATIC_ROOT.mkdir(exist_ok=True)  # its absence would be warned of in every process
@@ -180,6 +181,8 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in ("MinimumLengthValidator", "CommonPasswordValidator", "NumericPasswordValidator")
 ]
+LOGIN_URL = "admin:login"
+LOGIN_REDIRECT_URL = "admin:index"
 AXES_FAILURE_LIMIT = 10
 AXES_COOLOFF_TIME = 0.25  # hours
 AXES_VERBOSE = False
@@ -262,6 +265,11 @@ SPECTACULAR_SETTINGS = {
     "TITLE": "Market Data Service",
     "DESCRIPTION": "Minute and daily bars, complete and point-in-time safe.",
     "VERSION": "0.1.0",
+    "TAGS": [
+        {"name": "Market data", "description": "Bars and prices, with what is known about them."},
+        {"name": "Operations", "description": "How the service does."},
+        {"name": "Service", "description": "What it is, and whether it can do its work."},
+    ],
     "SERVE_INCLUDE_SCHEMA": False,
     "OAS_VERSION": "3.1.0",
     "POSTPROCESSING_HOOKS": [],

@@ -31,6 +31,8 @@ else:
         """Django's page in the console's theme."""
 
 
+admin.site.index_title = "Overview"
+
 # The console's theme has no pages for these, and schedules are not how the service works.
 for model in (Group, User, Failure, OrmQ, Schedule, Success):
     admin.site.unregister(model)

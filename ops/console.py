@@ -150,7 +150,10 @@ def recent_commits(count: int = 8) -> list[IngestCommit]:
     return list(IngestCommit.objects.order_by("-as_of").defer("events")[:count])
 
 
-def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
+def dashboard(
+    request: HttpRequest,  # noqa: ARG001 (the theme passes it)
+    context: dict[str, Any],
+) -> dict[str, Any]:
     """What the console's index shows; the theme calls this."""
     seen = overview()
     return context | {
@@ -163,7 +166,9 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def environment(request: HttpRequest) -> list[str] | None:
+def environment(
+    request: HttpRequest,  # noqa: ARG001 (the theme passes it)
+) -> list[str] | None:
     """The label beside the console's title, where the data is not real; the theme calls this."""
     return None if settings.DATA_ORIGIN == "vendor" else [settings.DATA_ORIGIN.title(), "warning"]
 

@@ -19,16 +19,22 @@ from prometheus_client import (
     REGISTRY,
     CollectorRegistry,
     Counter,
+    disable_created_metrics,
     generate_latest,
 )
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
+from ingestion.lag import LagCollector
+from universe.metrics import UniverseCollector
+
 logger = logging.getLogger(__name__)
+
+disable_created_metrics()  # type: ignore[no-untyped-call]  # the library has no types here
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 FRESH_FOR_S = 5.0
-FLEET: tuple[Callable[[], Collector], ...] = ()
+FLEET: tuple[Callable[[], Collector], ...] = (UniverseCollector, LagCollector)
 
 fleet_scrape_errors = Counter(
     "fleet_scrape_errors", "Scrapes without the fleet's gauges, as the database did not answer"

@@ -49,7 +49,7 @@ class LookingAdmin(Admin):
     show_full_result_count = False
     list_per_page = 50
     ordering: ClassVar[tuple[str, ...]] = ("-pk",)
-    sortable_by: ClassVar[Sequence[str]] = ()  # only the primary key costs nothing
+    sortable_by: ClassVar[tuple[str, ...]] = ()  # only the primary key costs nothing
     search_fields: ClassVar[tuple[str, ...]] = ("=symbol__ticker",)
     search_help_text = "ticker of today, exactly"
     list_select_related: ClassVar[tuple[str, ...]] = ("symbol",)

@@ -83,7 +83,7 @@ class GapAdmin(LookingAdmin):
     """Expected bars that did not arrive."""
 
     list_display = (
-        "symbol", "interval", "start", "end", "bars", "state_label", "reason", "source",
+        "symbol", "interval", "start", "end", "bars", "state_label", "why", "source",
         "opened_at",
     )  # fmt: skip
     list_filter = ("state", "reason", IntervalFilter, SourceFilter, "symbol__tier")
@@ -106,13 +106,18 @@ class GapAdmin(LookingAdmin):
         """Where it stands."""
         return GapState(gap.state).label
 
+    @display(description="why")
+    def why(self, gap: Gap) -> str:
+        """The reason in a word."""
+        return _spaced(gap.reason)
+
 
 @admin.register(QuarantinedBar)
 class QuarantineAdmin(LookingAdmin):
     """Rejected bars, with the reason and who sent them."""
 
     list_display = (
-        "symbol", "interval", "ts", "source", "reason", "detail", "open", "high", "low", "close",
+        "symbol", "interval", "ts", "source", "why", "detail", "open", "high", "low", "close",
         "volume",
     )  # fmt: skip
     list_filter = ("reason", SourceFilter, IntervalFilter, "symbol__tier")
@@ -120,3 +125,12 @@ class QuarantineAdmin(LookingAdmin):
         "symbol", "interval", "ts", "source", "reason", "detail",
         ("open", "high", "low", "close"), "volume", "as_of",
     )  # fmt: skip
+
+    @display(description="rule")
+    def why(self, bar: QuarantinedBar) -> str:
+        """The rule that it broke, in a word."""
+        return _spaced(bar.reason)
+
+
+def _spaced(word: str) -> str:
+    return word.replace("_", " ")
