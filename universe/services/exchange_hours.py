@@ -6,16 +6,15 @@ costs a second and 66 MB that no web process or worker should pay.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, NamedTuple
 
 DEFAULT_FIRST = date(1990, 1, 1)
 """The first date that a sync reads unless told otherwise."""
 
+_MARGIN = timedelta(days=90)  # longer than any exchange was ever closed since 1970
 _EXTENDED = {"XNYS": (time(4), time(20))}
 
 
@@ -53,61 +52,57 @@ def canonical_name(name: str) -> str:
 
     Raises UnknownCalendar.
     """
-    with _quiet_pandas() as calendars:
-        try:
-            return str(calendars.resolve_alias(name))
-        except calendars.errors.InvalidCalendarName:
-            raise UnknownCalendar(
-                f"exchange_calendars has no calendar {name!r}; it knows ISO 10383 codes"
-                " such as XNYS, XLON and XTKS, and 24/7"
-            ) from None
+    import exchange_calendars
+
+    try:
+        return str(exchange_calendars.resolve_alias(name))
+    except exchange_calendars.errors.InvalidCalendarName:
+        raise UnknownCalendar(
+            f"exchange_calendars has no calendar {name!r}; it knows ISO 10383 codes"
+            " such as XNYS, XLON and XTKS, and 24/7"
+        ) from None
 
 
 def read(name: str, first: date, last: date) -> ExchangeHours:
     """The hours of the calendar with canonical name `name` from `first` to `last`, inclusive,
-    or as much of them as exchange_calendars can compute.
+    or the part of these dates that exchange_calendars can compute.
 
-    Raises HoursUnavailable when that is nothing.
+    Raises HoursUnavailable when that is no date at all.
     """
-    with _quiet_pandas() as calendars:
-        bounds = calendars.get_calendar(name)
-        low, high = bounds.bound_min(), bounds.bound_max()
-        begin = max(first, low.date()) if low is not None else first
-        stop = min(last, high.date()) if high is not None else last
-        try:
-            calendar = calendars.get_calendar(name, start=begin.isoformat(), end=stop.isoformat())
-        except (ValueError, calendars.errors.NoSessionsError) as error:
-            raise HoursUnavailable(
-                f"exchange_calendars has no session of {name} from {first} to {last}: {error}"
-            ) from None
-        return ExchangeHours(
-            name=name,
-            timezone=str(calendar.tz),
-            first=begin,
-            last=stop,
-            extended=_EXTENDED.get(name),
-            sessions=_sessions(calendar.schedule),
+    import exchange_calendars
+
+    calendar = exchange_calendars.get_calendar(name)
+    low, high = calendar.bound_min(), calendar.bound_max()
+    low = low.date() if low is not None else date.min + _MARGIN
+    high = high.date() if high is not None else date.max - _MARGIN
+    begin, stop = max(first, low), min(last, high)
+    if begin > stop:
+        raise HoursUnavailable(
+            f"exchange_calendars computes {name} from {low} to {high}; asked for {first} to {last}"
         )
+    # Asked for more than is wanted: it refuses a range without a session, and it has given
+    # the last session of a range another open (XKRX) than the same session inside one.
+    calendar = exchange_calendars.get_calendar(
+        name, start=str(max(begin - _MARGIN, low)), end=str(min(stop + _MARGIN, high))
+    )
+    return ExchangeHours(
+        name=name,
+        timezone=str(calendar.tz),
+        first=begin,
+        last=stop,
+        extended=_EXTENDED.get(name),
+        sessions={
+            day: hours for day, hours in _sessions(calendar.schedule) if begin <= day <= stop
+        },
+    )
 
 
-def _sessions(schedule: Any) -> dict[date, SessionHours]:
+def _sessions(schedule: Any) -> Iterator[tuple[date, SessionHours]]:
     columns = (_moments(schedule[name]) for name in SessionHours._fields)
-    return {
-        stamp.date(): SessionHours(*times)
-        for stamp, *times in zip(schedule.index, *columns, strict=True)
-    }
+    for stamp, *times in zip(schedule.index, *columns, strict=True):
+        yield stamp.date(), SessionHours(*times)
 
 
 def _moments(column: Any) -> Iterator[datetime | None]:
     for seconds, absent in zip(column.to_numpy("M8[s]").astype(int), column.isna(), strict=True):
         yield None if absent else datetime.fromtimestamp(int(seconds), UTC)
-
-
-@contextmanager
-def _quiet_pandas() -> Iterator[Any]:
-    with warnings.catch_warnings():
-        # It uses pandas in ways that the next major pandas will change.
-        warnings.filterwarnings("ignore", category=DeprecationWarning)
-        import exchange_calendars
-
-        yield exchange_calendars
