@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pyarrow as pa
 
 from ingestion.domain.bar_batch import Int64s
@@ -24,3 +25,13 @@ class RawBlock:
 
     def __len__(self) -> int:
         return len(self.lines)
+
+
+def joined(blocks: Sequence[RawBlock]) -> RawBlock:
+    """Several blocks of a file as one."""
+    columns = {
+        name: pa.concat_arrays([block.columns[name] for block in blocks])
+        for name in blocks[0].columns
+    }
+    lines = np.concatenate([block.lines for block in blocks])
+    return RawBlock(columns, lines, blocks[-1].consumed)

@@ -7,13 +7,15 @@ from dataclasses import replace
 
 from ingestion.domain.source import Basis
 from ingestion.files import columns, delimited, lean, parquet, sidecar
-from ingestion.files.block import RawBlock
+from ingestion.files.block import RawBlock, joined
 from ingestion.files.detect import Detection, LayoutUnclear
 from ingestion.files.find import BarFile
 from ingestion.files.layout import Declaration, Format, Label, Layout, TimeReading, TimeStyle
 from ingestion.files.problems import FileUnreadable, Problems
 from ingestion.files.tickers import Tickers
 from universe.domain.interval import Interval
+
+_SAMPLE_ROWS = 20_000
 
 
 def layout_of(file: BarFile, declared: Declaration, tickers: Tickers) -> Layout:
@@ -110,9 +112,12 @@ def _complete(
 ) -> Layout:
     """The skeleton with all that a sample of the rows tells."""
     blocks = read(file, skeleton, Problems(keep=0))
-    sample = next(blocks, None)
-    if sample is None or not len(sample):
+    parts: list[RawBlock] = []
+    while sum(map(len, parts)) < _SAMPLE_ROWS and (block := next(blocks, None)) is not None:
+        parts.append(block)
+    if not sum(map(len, parts)):
         raise FileUnreadable(f"{file.path}: no rows in it")
     whole = next(blocks, None) is None
+    sample = joined(parts)
     said = [declaration for declaration in known if declaration is not None]
     return Detection(file, said, tickers).layout(skeleton, sample, whole=whole)

@@ -24,7 +24,10 @@ from ingestion.files.batches import Written
 from ingestion.files.layout import FIELDS, Declaration, Format, Label
 from ingestion.files.problems import ImportRefused, Problems
 from ingestion.files.report import describe_plan, describe_tally
+from ingestion.store import writer
 from universe.domain.interval import Interval
+
+_LONGEST_SOURCE = 32
 
 
 class Command(BaseCommand):
@@ -54,7 +57,9 @@ class Command(BaseCommand):
         said.add_argument(
             "--price-scale", type=float, metavar="N", help="file prices are N × price"
         )
-        parser.add_argument("--source", help="the bars' source; import:FORMAT if left out")
+        parser.add_argument(
+            "--source", help="the bars' source is import:SOURCE; import:FORMAT if left out"
+        )
         parser.add_argument("--dry-run", action="store_true", help="read, check and show only")
         parser.add_argument("--skip-bad-rows", action="store_true",
                             help="list rows that cannot be read, and store the others")  # fmt: skip
@@ -64,9 +69,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Plan, check, and unless it is a dry run or there are errors, store."""
-        source = options["source"]
-        if source is not None and not 1 <= len(source) <= 32:
-            raise CommandError(f"--source {source!r}: 1 to 32 characters")
+        source = _source(options["source"])
         kind = Format(options["format"]) if options["format"] else None
         try:
             plan = importing.plan(options["files"], _declaration(options), kind)
@@ -108,6 +111,16 @@ class Command(BaseCommand):
     def _say(self, lines: Sequence[str] | Iterator[str]) -> None:
         for line in lines:
             self.stdout.write(line)
+
+
+def _source(name: str | None) -> str | None:
+    """The source's name, with the `import:` in front that tells files from vendors."""
+    if name is None:
+        return None
+    source = f"{writer.IMPORT_ORIGIN}:{name.removeprefix(f'{writer.IMPORT_ORIGIN}:')}"
+    if not name or len(source) > _LONGEST_SOURCE:
+        raise CommandError(f"--source {name!r}: at most {_LONGEST_SOURCE} characters as {source}")
+    return source
 
 
 def _declaration(options: dict[str, Any]) -> Declaration:
