@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -74,6 +75,7 @@ class Journey:
         }
         self._served: list[Served] = []
         self._failures: dict[int, ProviderError] = {}
+        self._failed: Counter[tuple[str, str]] = Counter()
         self._closed_sources: dict[tuple[str, str], ProviderError] = {}
         self._closed_providers: dict[str, ProviderError] = {}
 
@@ -82,6 +84,7 @@ class Journey:
 
         `adapter` gives a provider's adapter, which says how much one call may hold.
         """
+        self._report_failed()
         groups: dict[tuple[str, str], tuple[Source, list[int]]] = {}
         for index in list(self._ways):
             source = self._next_source(index)
@@ -117,16 +120,18 @@ class Journey:
             way = self._ways[batch.indexes[place]]
             way.error = error
             way.leave(way.steps[0], f"failed: {error.code}")
-        if errors:
-            codes = ", ".join(sorted({error.code for error in errors.values()}))
-            counts = (batch.source.name, len(errors), len(batch.indexes), codes)
-            logger.info("%s failed %d of %d instruments: %s", *counts)
+        self._failed.update((batch.source.name, error.code) for error in errors.values())
 
     def finish(self) -> RoutedAnswer:
         """What came of it."""
         return RoutedAnswer(
             self._request, gather(self._served), dict(sorted(self._failures.items()))
         )
+
+    def _report_failed(self) -> None:
+        for (source, code), instruments in self._failed.items():
+            logger.info("%s failed for %d instruments: %s", source, instruments, code)
+        self._failed.clear()
 
     def _next_source(self, index: int) -> Source | None:
         way = self._ways[index]

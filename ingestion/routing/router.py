@@ -1,6 +1,6 @@
 """Which source answers a request for bars, and which one next when it fails.
 
-    routed = route(BarRequest(instruments, Interval.MINUTE, range))
+    routed = live_router().route(BarRequest(instruments, Interval.MINUTE, range))
     for part in routed.parts: ...                      # a source's answer, why it was chosen
     for index, error in routed.failures.items(): ...   # who got nothing anywhere
 
@@ -13,18 +13,17 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
-from functools import cache, partial
+from functools import partial
 from typing import Protocol
 
 from django.db import connection
 
 from ingestion import metrics
 from ingestion.domain.source import Capability, Source
-from ingestion.providers import registry
-from ingestion.providers.base import Adapter, BarAnswer, BarRequest, CallGate
+from ingestion.providers.base import Adapter, BarAnswer, BarRequest
 from ingestion.providers.errors import Malformed, ProviderError
 from ingestion.routing.answers import RoutedAnswer
-from ingestion.routing.call_gate import CallInsideTransaction, call_gate
+from ingestion.routing.call_gate import CallInsideTransaction
 from ingestion.routing.call_threads import CallThreads
 from ingestion.routing.eligibility import Circumstances, plan
 from ingestion.routing.journey import Batch, Journey
@@ -116,30 +115,3 @@ class Router:
             metrics.provider_errors.labels(provider, endpoint, Malformed.code).inc()
             detail = f"the adapter failed: {type(error).__name__}: {error}"
             return Malformed(provider, endpoint, detail)
-
-
-class _Registered:
-    """The service's own providers, called through `gate`."""
-
-    def __init__(self, gate: CallGate) -> None:
-        self._gate = gate
-
-    def sources(self) -> Iterable[Source]:
-        return registry.sources()
-
-    def adapter(self, provider: str) -> Adapter:
-        return registry.adapter(provider, self._gate)
-
-    def entitled(self, provider: str) -> bool:
-        return registry.has_key(provider)
-
-
-@cache
-def router() -> Router:
-    """This process's router, over the registered providers and the shared call gate."""
-    return Router(_Registered(call_gate()))
-
-
-def route(request: BarRequest, provider_hint: str | None = None) -> RoutedAnswer:
-    """`Router.route` of this process's router."""
-    return router().route(request, provider_hint)
