@@ -11,10 +11,7 @@
 from __future__ import annotations
 
 import os
-import select
-import subprocess
-import sys
-import time
+import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -33,10 +30,8 @@ from ingestion.sandbox.simulation import Simulation
 from ingestion.sandbox.synthetic import SyntheticMarket
 from marketdata_site import clock
 from marketdata_site.call_limits import CallLimits
+from tests.processes import manage, running
 from universe.domain.tier import Tier
-
-PROJECT = Path(__file__).resolve().parent.parent
-READY_WITHIN_S = 30.0
 
 SMALL_UNIVERSE = {
     listing.ticker: listing
@@ -135,38 +130,23 @@ def start_sandbox(
 ) -> Iterator[RunningSandbox]:
     """A real `manage.py sandbox` on a free port, with `options` and `env` on top of this
     process's environment (CLOCK_START, CLOCK_FILE, …); ready when this returns."""
-    command = [sys.executable, "manage.py", "sandbox", "--port", "0", *options]
+    command = manage("sandbox", "--port", "0", *options)
     if universe is not None:
         command += ["--universe", str(universe)]
-    with subprocess.Popen(
-        command,
-        cwd=PROJECT,
-        env={**os.environ, **(env or {})},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-    ) as process:
-        try:
-            yield RunningSandbox(_address(process))
-        finally:
-            process.terminate()
-            try:
-                process.wait(10)
-            except subprocess.TimeoutExpired:
-                process.kill()
-
-
-def _address(process: subprocess.Popen[bytes]) -> str:
-    """The address that the process prints once it serves."""
-    assert process.stdout is not None
-    deadline, said = time.monotonic() + READY_WITHIN_S, b""
-    while b"\n" not in said or b"ready at" not in said:
-        left = deadline - time.monotonic()
-        readable, _, _ = select.select([process.stdout], [], [], max(left, 0))
-        part = os.read(process.stdout.fileno(), 65_536) if readable else b""
-        if not part:
-            raise AssertionError(f"the sandbox did not start in time; it said: {said.decode()}")
-        said += part
-    return said.decode().split("ready at ")[1].split()[0]
+    environment = {
+        **os.environ,
+        "DJANGO_SETTINGS_MODULE": "marketdata_site.settings",  # without the tests' own
+        "PYTHONUNBUFFERED": "1",
+        **(env or {}),
+    }
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        running(command, environment, Path(folder) / "sandbox.log") as process,
+    ):
+        process.wait_for_output("sandbox ready at ")
+        process.wait_until(lambda: process.output.endswith("\n"), "a whole line")
+        yield RunningSandbox(process.output.split("ready at ")[1].split()[0])
+        process.stop()
 
 
 def write_universe(file: Path, listings: Sequence[Listing]) -> Path:
@@ -181,5 +161,5 @@ def write_universe(file: Path, listings: Sequence[Listing]) -> Path:
 @pytest.fixture
 def sandbox() -> Iterator[RunningSandbox]:
     """A synthetic sandbox over SMALL_UNIVERSE at this process's clock."""
-    with serve_sandbox() as running:
-        yield running
+    with serve_sandbox() as served:
+        yield served

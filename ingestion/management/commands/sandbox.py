@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import threading
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,8 @@ from ingestion.sandbox.simulation import VENDORS, Simulation
 from ingestion.sandbox.synthetic import SyntheticMarket
 from marketdata_site.call_limits import CallLimits
 from universe.services.exchange_hours import UnknownCalendar
+
+_ENDINGS = {signal.SIGTERM, signal.SIGINT}
 
 
 class Command(BaseCommand):
@@ -63,14 +64,14 @@ class Command(BaseCommand):
         except OSError as error:
             place = f"{options['host']}:{options['port']}"
             raise CommandError(f"cannot listen on {place}: {error.strerror}") from error
-        asked = threading.Event()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: asked.set())
+        # Blocked for every thread and waited for: a handler would run in the middle of
+        # whatever the main thread does, and may find a lock held.
+        signal.pthread_sigmask(signal.SIG_BLOCK, _ENDINGS)
         server.start()
         count, origin = len(simulation.market.listings), simulation.market.origin
         self.stdout.write(f"sandbox ready at {server.url} ({origin} data, {count:,} tickers)")
         self.stdout.flush()
-        asked.wait()
+        signal.sigwait(_ENDINGS)
         server.stop()
 
 

@@ -53,7 +53,9 @@ class Polygon:
         _authorise(request)
         if view.quirks.polygon_delayed:
             view = view.later(_DELAY_S)
-        match request.steps:
+        # The vendor's own client puts its base before the path of a `next_url`, which has it.
+        steps = request.steps[1:] if request.steps[:1] == [self.name] else request.steps
+        match steps:
             case ["v2", "aggs", "ticker", ticker, "range", count, unit, first, last]:
                 return _range(_asked(ticker, count, unit, first, last, request, view), view)
             case ["v2", "aggs", "grouped", "locale", "us", "market", "stocks", day]:

@@ -124,6 +124,14 @@ def test_pages_join_to_the_whole(stand: Stand, sort: str) -> None:
     assert [name for name, _ in parse_qsl(urlsplit(urls[0]).query)] == ["cursor"]
 
 
+def test_a_next_path_may_follow_the_base_again(stand: Stand) -> None:
+    """As polygon-api-client 1.x does it: base + path of next_url, both with the prefix."""
+    document = stand.json("polygon", f"{AAPL}/{ms(epoch(OPEN))}/{ms(epoch(CLOSE))}", limit=5)
+    url = urlsplit(document["next_url"])
+    again = stand.json("polygon", f"{url.path}?{url.query}")
+    assert again["results"][0]["t"] == ms(epoch(OPEN) + 300)
+
+
 def test_a_huge_range_costs_a_page(stand: Stand) -> None:
     document = stand.json("polygon", f"{AAPL}/1970-01-02/2040-01-01", limit=10)
     assert document["count"] == 10
