@@ -1,11 +1,12 @@
 """Keeps one process of the service going, and never outlives the launcher.
 
-    python -m deploy.keeper [--restart] -- COMMAND ...
+    python -m deploy.keeper [--restart] [--after PORT] -- COMMAND ...
 
-With `--restart`, a process that ends by itself is started again, after a pause that grows
-while it keeps failing. Without it, the keeper ends as its process did. When the keeper is
-told to stop, or the launcher (`LAUNCHER_PID`) is gone however it went, the process is asked
-to stop, and after a grace period it and everything it started is killed.
+With `--after`, the process is started once something listens on that port of this machine, or
+after a minute all the same. With `--restart`, a process that ends by itself is started again,
+after a pause that grows while it keeps failing. Without it, the keeper ends as its process did.
+When the keeper is told to stop, or the launcher (`LAUNCHER_PID`) is gone however it went, the
+process is asked to stop, and after a grace period it and everything it started is killed.
 """
 
 from __future__ import annotations
@@ -16,9 +17,11 @@ import ctypes
 import os
 import select
 import signal
+import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from types import FrameType
 
 FIRST_PAUSE_S = 1.0
@@ -27,6 +30,7 @@ STEADY_AFTER_S = 60.0
 """A process that ran this long had no trouble starting: the pauses begin anew."""
 GRACE_S = 10.0
 LOOK_EVERY_S = 0.25
+AFTER_AT_MOST_S = 60.0
 _PR_SET_PDEATHSIG = 1
 
 
@@ -61,10 +65,12 @@ class Keeper:
         self._launcher = launcher
         self._stopping = False
 
-    def run(self) -> int:
+    def run(self, *, after: int | None = None) -> int:
         """Keep the command going until told to stop; return the exit code to end with."""
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, self._stop)
+        if after is not None and not self._rest(AFTER_AT_MOST_S, lambda: _listens(after)):
+            return 0
         pause = FIRST_PAUSE_S
         while True:
             started = time.monotonic()
@@ -107,14 +113,20 @@ class Keeper:
         finally:
             _kill_group(process)
 
-    def _rest(self, seconds: float) -> bool:
-        """Pause; False when it is time to stop."""
+    def _rest(self, seconds: float, enough: Callable[[], bool] = lambda: False) -> bool:
+        """Pause, until `enough`; False when it is time to stop."""
         deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
+        while time.monotonic() < deadline and not enough():
             if self._must_stop():
                 return False
             time.sleep(LOOK_EVERY_S)
         return True
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.settimeout(LOOK_EVERY_S)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def _end_with_parent() -> None:
@@ -133,11 +145,14 @@ def main(arguments: list[str]) -> int:
     """The command line; see the module's text."""
     parser = argparse.ArgumentParser(prog="deploy.keeper")
     parser.add_argument("--restart", action="store_true")
+    parser.add_argument("--after", type=int, metavar="PORT")
     parser.add_argument("command", nargs="+")
     options = parser.parse_args(arguments)
     pid = os.environ.get("LAUNCHER_PID")
     launcher = Launcher(int(pid)) if pid else None
-    return Keeper(options.command, restart=options.restart, launcher=launcher).run()
+    return Keeper(options.command, restart=options.restart, launcher=launcher).run(
+        after=options.after
+    )
 
 
 if __name__ == "__main__":

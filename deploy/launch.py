@@ -35,6 +35,7 @@ from marketdata_site import clock
 from marketdata_site.environment import EnvironmentInvalid, load
 
 ENDS_EVERYTHING = {"web"}
+ASKS_VENDORS = {"sweeper", "live"}
 _LEFT_BY_A_REPLAY = ("marketdata.sqlite3", "marketdata.sqlite3-wal", "marketdata.sqlite3-shm")
 STOPPED_BY_A_PERSON = (128 + signal.SIGINT, 128 + signal.SIGTERM)
 
@@ -120,6 +121,8 @@ def _manager(plan: Plan, environment: dict[str, str]) -> honcho.manager.Manager:
     for name in plan.processes:
         keep = [sys.executable, "-m", "deploy.keeper"]
         keep += [] if name in ENDS_EVERYTHING else ["--restart"]
+        if name in ASKS_VENDORS and "SANDBOX_PORT" in environment:
+            keep += ["--after", environment["SANDBOX_PORT"]]
         keep += ["--", "sh", "-c", commands[name]]
         manager.add_process(name, f"exec {shlex.join(keep)}", env=environment, cwd=str(ROOT))
     return manager

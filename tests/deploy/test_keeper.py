@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from tests.processes import RunningProcess, eventually, running
+from tests.processes import RunningProcess, eventually, free_port, running
 
 # Prints its own process id, and starts a child that would outlive it if nobody cared.
 PARENT = """
@@ -57,6 +58,16 @@ def test_a_process_that_must_not_end_ends_the_keeper_with_an_error(
 ) -> None:
     done = subprocess.run(keeper("true"), env=environment, check=False)
     assert done.returncode == 1
+
+
+def test_a_process_may_wait_for_what_it_needs(environment: dict[str, str], tmp_path: Path) -> None:
+    port = free_port()
+    command = [sys.executable, "-m", "deploy.keeper", "--after", str(port), "--", "echo", "started"]
+    with running(command, environment, tmp_path / "log") as process, socket.socket() as listener:
+        listener.bind(("127.0.0.1", port))
+        assert "started" not in process.output
+        listener.listen()
+        process.wait_for_output("started")
 
 
 def test_what_fails_is_started_again(environment: dict[str, str], tmp_path: Path) -> None:
