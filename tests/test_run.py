@@ -13,9 +13,12 @@ import stat
 import subprocess
 import sys
 import urllib.request
+import zipfile
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -99,6 +102,51 @@ def test_a_newcomers_first_and_second_start(environment: dict[str, str], tmp_pat
 
         os.kill(process.pid, signal.SIGKILL)
         eventually(lambda: not processes_of(data_dir), "a killed launcher leaves no orphans")
+
+
+def test_recorded_sessions_go_through_the_whole_service(
+    environment: dict[str, str], market_data_dir: Path, tmp_path: Path
+) -> None:
+    """The first ten minutes of SPY on 2013-10-07, at sixty times their speed."""
+    variables = {
+        **environment,
+        "REPLAY": str(market_data_dir / "lean"),
+        "START": "2013-10-07T13:29:00Z",
+        "SPEED": "60",
+    }
+    with running(LAUNCH, variables, tmp_path / "log") as process:
+        process.wait_for_output(READY, seconds=300)
+        assert "REPLAYED DATA" in process.output
+        path = "/stocks/SPY/intraday?limit=10&start=2013-10-07T13:30:00Z&end=2013-10-07T20:00:00Z"
+        served = process.wait_until(
+            lambda: answer if len((answer := get(variables, path))["bars"]["t"]) == 10 else None,
+            "ten bars are served",
+            seconds=120,
+        )
+        process.send(signal.SIGINT)
+        process.wait()
+    assert served["origin"] == "replayed"
+    assert served["bars"] == lean_minutes(market_data_dir, "spy", "20131007", 9 * 60 + 30, 10)
+
+
+def lean_minutes(
+    market_data_dir: Path, ticker: str, day: str, first_minute: int, count: int
+) -> dict[str, list[float]]:
+    """Rows of a recorded session: milliseconds since New York's midnight, prices × 10,000."""
+    file = market_data_dir / "lean/equity/usa/minute" / ticker / f"{day}_trade.zip"
+    with zipfile.ZipFile(file) as archive:
+        rows = archive.read(archive.namelist()[0]).decode().split()
+    midnight = datetime.strptime(day, "%Y%m%d").replace(tzinfo=ZoneInfo("America/New_York"))
+    bars: dict[str, list[float]] = {name: [] for name in "tohlcv"}
+    for row in rows:
+        milliseconds, *prices, volume = map(int, row.split(","))
+        minute = milliseconds // 60_000
+        if first_minute <= minute < first_minute + count:
+            bars["t"].append(int(midnight.timestamp()) + minute * 60)
+            for name, price in zip("ohlc", prices, strict=True):
+                bars[name].append(price / 10_000)
+            bars["v"].append(volume)
+    return bars
 
 
 def test_a_worker_that_dies_is_started_again_and_the_web_process_ends_all(
