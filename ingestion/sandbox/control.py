@@ -17,6 +17,8 @@ from universe.domain.interval import Interval, UnknownInterval, parse_interval
 from universe.domain.session_grid import label_of
 from universe.domain.time_range import TimeRange
 
+_MOST_MINUTES_S = 366 * 86_400
+
 
 def control(
     simulation: Simulation, method: str, steps: list[str], query: Mapping[str, str], body: bytes
@@ -107,6 +109,8 @@ def _truth(simulation: Simulation, query: Mapping[str, str]) -> Answer:
     except (UnknownInterval, ValueError) as error:
         refuse({"error": str(error)}, 400)
     daily = interval is Interval.DAY
+    if not daily and span.seconds > _MOST_MINUTES_S:
+        refuse({"error": "end: at most 366 days of minutes at once"}, 400)
     bars = market.days([ticker], span) if daily else market.minutes([ticker], span)
     regular = [True] * len(bars) if daily else market.hours(ticker).is_regular(bars.ts).tolist()
     return json_answer(

@@ -6,6 +6,7 @@ way everywhere; `exp`, `log` and `sin` are avoided, as their last bit depends on
 
 from __future__ import annotations
 
+from functools import lru_cache
 from hashlib import blake2b
 
 import numpy as np
@@ -21,13 +22,14 @@ _SECOND = np.uint64(0x94D049BB133111EB)
 _TO_UNIT = 2.0**-53
 
 
-def key(*parts: object) -> int:
+@lru_cache(maxsize=1 << 16)
+def key(*parts: str | int) -> int:
     """A 64-bit key from anything that has a stable text."""
     digest = blake2b("\x1f".join(str(part) for part in parts).encode(), digest_size=8).digest()
     return int.from_bytes(digest, "little")
 
 
-def keys(prefix: object, names: list[str]) -> UInt64s:
+def keys(prefix: str | int, names: list[str]) -> UInt64s:
     """One key per name, as a column vector ready to broadcast over minutes."""
     return np.array([key(prefix, name) for name in names], np.uint64).reshape(-1, 1)
 

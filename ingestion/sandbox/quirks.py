@@ -12,6 +12,8 @@ class Quirks(BaseModel):
 
     polygon_forming_minute: bool = True
     """The minute that has not ended yet is served as far as it got."""
+    polygon_null_results: bool = False
+    """An empty answer has `results: null` instead of none."""
     polygon_delayed: bool = False
     """A plan with 15 minutes' delay: younger bars are absent and the status says DELAYED."""
     alpaca_revises: bool = True
@@ -30,6 +32,8 @@ class Quirks(BaseModel):
     """Some minutes without a trade have no row at all instead of nulls."""
     yahoo_extended_unasked: bool = False
     """Rows outside regular hours come although includePrePost=false."""
+    yahoo_single_precision: bool = False
+    """Prices come with the digits of 32-bit floats, such as 75.0875015258789."""
 
     @classmethod
     def parse(cls, settings: list[str]) -> Quirks:

@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from ingestion.sandbox.control import control
-from ingestion.sandbox.exchange import JSON, TEXT, Answer, Request
+from ingestion.sandbox.exchange import TEXT, Answer, Request
 from ingestion.sandbox.meter import Standing
 from ingestion.sandbox.simulation import VENDORS, Delivery, Simulation
 
@@ -103,11 +103,12 @@ class Handler(BaseHTTPRequestHandler):
     def _serve(self) -> None:
         target = urlsplit(self.path)
         steps = [step for step in target.path.split("/") if step]
-        length = int(self.headers.get("Content-Length") or 0)
-        if length > _MOST_BODY:
-            self._send(Answer(413, b"", JSON))
+        length = self.headers.get("Content-Length") or "0"
+        if not length.isdigit() or int(length) > _MOST_BODY:
+            self.close_connection = True  # as what follows is not the next request
+            self._send(Answer(413, b'{"error":"the body is too large"}'))
             return
-        body = self.rfile.read(length)
+        body = self.rfile.read(int(length))
         query = dict(parse_qsl(target.query, keep_blank_values=True))
         if not steps or steps[0] not in VENDORS:
             answer = control(self.server.simulation, self.command, steps, query, body)

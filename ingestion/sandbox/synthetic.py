@@ -21,14 +21,12 @@ from ingestion.sandbox.listings import Listing
 from ingestion.sandbox.market import Split, whole_days
 from ingestion.sandbox.noise import growth, smooth, uniform
 from ingestion.sandbox.temperament import Temperaments, temperaments
-from universe.domain.session_grid import label_of
 from universe.domain.time_range import TimeRange
 
 Int64s = npt.NDArray[np.int64]
 Float64s = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 
-_DAY = 86_400
 _CELLS = 1 << 19  # symbol × minute cells computed at once: bounds memory, not results
 _PERIODS = tuple(4**octave for octave in range(11))  # minutes; the longest is two years
 _STEP = 0.7  # an octave's share, so that all of them together move like a walk
@@ -42,24 +40,24 @@ class _Group:
     """Symbols of one calendar among those asked: where they stand, and what they are like."""
 
     owner: Int64s
-    listings: tuple[Listing, ...]
     nature: Temperaments
     hours: Hours
 
 
 class SyntheticMarket:
-    """A market made of numbers; see the module. `seed` chooses which one."""
+    """A market made of numbers; see the module. `seed` chooses which one.
+
+    Raises UnknownCalendar.
+    """
 
     origin: Literal["synthetic", "replayed"] = "synthetic"
 
     def __init__(self, listings: Mapping[str, Listing], seed: int = 0) -> None:
         self.listings = listings
         self.splits: Mapping[str, Sequence[Split]] = {}  # nothing splits here
-        self.seed = seed
-        for listing in listings.values():
-            hours_of(listing.calendar)  # now, so that no answer waits for a calendar
-        self._group = lru_cache(maxsize=4096)(self._make_groups)
-        self._cached_days = lru_cache(maxsize=512)(self._compute_days)
+        self._nature = temperaments(list(listings.values()), seed)
+        self._row = {ticker: row for row, ticker in enumerate(listings)}
+        self._days = lru_cache(maxsize=128)(self._compute_days)
 
     def hours(self, ticker: str) -> Hours:
         """The exchange hours of a listed ticker."""
@@ -67,34 +65,34 @@ class SyntheticMarket:
 
     def minutes(self, tickers: Sequence[str], span: TimeRange) -> Bars:
         """The minute bars whose open lies in `span`, extended hours included."""
-        parts = [
-            _bars(group, group.hours.open_minutes(span)) for group in self._group(tuple(tickers))
-        ]
-        return _in_order(parts)
+        groups = self._groups(tickers)
+        return _in_order([_bars(group, group.hours.open_minutes(span)) for group in groups])
 
     def days(self, tickers: Sequence[str], span: TimeRange) -> Bars:
         """The daily bars whose label lies in `span`: exactly the regular minutes' aggregate."""
-        return self._cached_days(tuple(tickers), span)
+        return self._days(tuple(tickers), span)
 
     def _compute_days(self, tickers: tuple[str, ...], span: TimeRange) -> Bars:
         parts = []
-        for group in self._group(tickers):
+        for group in self._groups(tickers):
             minutes = group.hours.regular_minutes(group.hours.sessions_labelled(span))
             bars = _bars(group, minutes)
             parts.append(whole_days(bars, group.hours.labels(bars.ts)))
         return _in_order(parts)
 
-    def _make_groups(self, tickers: tuple[str, ...]) -> list[_Group]:
-        by_calendar: dict[str, list[int]] = {}
-        for index, ticker in enumerate(tickers):
+    def _groups(self, tickers: Sequence[str]) -> list[_Group]:
+        owners: dict[str, list[int]] = {}
+        for owner, ticker in enumerate(tickers):
             if ticker in self.listings:
-                by_calendar.setdefault(self.listings[ticker].calendar, []).append(index)
-        groups = []
-        for calendar, owners in by_calendar.items():
-            listings = tuple(self.listings[tickers[owner]] for owner in owners)
-            nature = temperaments(listings, self.seed)
-            groups.append(_Group(np.array(owners, np.int64), listings, nature, hours_of(calendar)))
-        return groups
+                owners.setdefault(self.listings[ticker].calendar, []).append(owner)
+        return [
+            _Group(
+                np.array(chosen, np.int64),
+                self._nature.take(np.array([self._row[tickers[one]] for one in chosen], np.int64)),
+                hours_of(calendar),
+            )
+            for calendar, chosen in owners.items()
+        ]
 
 
 def _bars(group: _Group, minutes: OpenMinutes) -> Bars:
@@ -115,7 +113,7 @@ def _bars(group: _Group, minutes: OpenMinutes) -> Bars:
 
 def _piece(group: _Group, rows: slice, minutes: OpenMinutes) -> Bars:
     nature, owner = group.nature.take(rows), group.owner[rows]
-    traded = _traded(nature, minutes) & _listed(group.listings[rows], group.hours, minutes.ts)
+    traded = _traded(nature, minutes)
     at = minutes.ts // 60
     begin, finish = _walk(nature, at)
     wiggle = nature.volatility
@@ -158,18 +156,8 @@ def _walk(nature: Temperaments, at: Int64s) -> tuple[Float64s, Float64s]:
 
 def _traded(nature: Temperaments, minutes: OpenMinutes) -> Bools:
     chance = np.where(minutes.regular, nature.regular_chance, nature.extended_chance)
-    return uniform(nature.seeds, _TRADED, minutes.ts // 60) < chance
-
-
-def _listed(listings: Sequence[Listing], hours: Hours, ts: Int64s) -> Bools:
-    first = [hours.midnight(label_of(one.listed_on)) if one.listed_on else 0 for one in listings]
-    last = [
-        hours.midnight(label_of(one.delisted_on)) + _DAY if one.delisted_on else 1 << 62
-        for one in listings
-    ]
-    begins = np.array(first, np.int64).reshape(-1, 1)
-    ends = np.array(last, np.int64).reshape(-1, 1)
-    return np.asarray((ts >= begins) & (ts < ends))
+    listed = (minutes.ts >= nature.begins) & (minutes.ts < nature.ends)
+    return listed & (uniform(nature.seeds, _TRADED, minutes.ts // 60) < chance)
 
 
 def _in_order(parts: list[Bars]) -> Bars:

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
 import numpy.typing as npt
 
-from ingestion.sandbox.hours import OpenMinutes
+from ingestion.sandbox.hours import OpenMinutes, hours_of
 from ingestion.sandbox.listings import Listing
 from ingestion.sandbox.noise import UInt64s, keys, uniform
+from universe.domain.session_grid import label_of
 from universe.domain.tier import Tier
 
 Float64s = npt.NDArray[np.float64]
 Int64s = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
+_DAY = 86_400
 _MINUTES_A_YEAR = 525_600
 _FAMILIAR = {
     "AAPL": 230.0, "AMZN": 205.0, "GOOG": 175.0, "META": 590.0, "MSFT": 430.0, "NVDA": 140.0,
@@ -48,8 +50,11 @@ class Temperaments:
     """The chance that a minute has a trade."""
     fractional: Bools
     """Whether volume has decimals."""
+    begins: Int64s
+    ends: Int64s
+    """Nothing trades outside `[begins, ends)`, epoch seconds."""
 
-    def take(self, rows: slice) -> Temperaments:
+    def take(self, rows: slice | Int64s) -> Temperaments:
         """The symbols in `rows`."""
         return Temperaments(*(getattr(self, field.name)[rows] for field in fields(self)))
 
@@ -101,4 +106,20 @@ def temperaments(listings: Sequence[Listing], seed: int) -> Temperaments:
         regular_chance=tiered(_CHANCE, 4),
         extended_chance=tiered(_EXTENDED_CHANCE, 5),
         fractional=crypto,
+        begins=_column(_begin(listing) for listing in listings),
+        ends=_column(_end(listing) for listing in listings),
     )
+
+
+def _column(values: Iterable[int]) -> Int64s:
+    return np.array(list(values), np.int64).reshape(-1, 1)
+
+
+def _begin(listing: Listing) -> int:
+    hours = hours_of(listing.calendar)
+    return hours.midnight(label_of(listing.listed_on)) if listing.listed_on else 0
+
+
+def _end(listing: Listing) -> int:
+    hours = hours_of(listing.calendar)
+    return hours.midnight(label_of(listing.delisted_on) + _DAY) if listing.delisted_on else 1 << 62

@@ -164,6 +164,8 @@ def _range(asked: _Asked, view: View) -> Answer:
     }
     if len(shown):
         document["results"] = results(shown, shown_t)
+    elif view.quirks.polygon_null_results:
+        document["results"] = None
     document["status"] = "DELAYED" if view.quirks.polygon_delayed else "OK"
     document["request_id"] = request_id()
     document["count"] = len(shown)

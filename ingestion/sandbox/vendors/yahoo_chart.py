@@ -136,7 +136,7 @@ def _daily_rows(window: Window, hours: Hours, view: View) -> tuple[list[int], Co
     if view.quirks.yahoo_live_row and today in days.ts:
         # Until the next day, the day's row carries the time of its last trade.
         stamps = np.where(days.ts == today, _market_time(hours, today, view), stamps)
-    return stamps.tolist(), _columns(days)
+    return stamps.tolist(), _columns(days, view)
 
 
 def _minute_rows(window: Window, hours: Hours, view: View) -> tuple[list[int], Columns]:
@@ -147,7 +147,7 @@ def _minute_rows(window: Window, hours: Hours, view: View) -> tuple[list[int], C
     if not (window.extended or view.quirks.yahoo_extended_unasked):
         inside = hours.grid.place(bars.ts - bars.ts % 60) == 1
         bars = bars.take(inside | (bars.ts > view.now))
-    stamps, columns = bars.ts.tolist(), _columns(bars)
+    stamps, columns = bars.ts.tolist(), _columns(bars, view)
     quiet = _quiet_minutes(window, hours, view, bars)
     order = np.argsort(np.array(stamps + quiet, np.int64), kind="stable")
     columns = {name: [*values, *[None] * len(quiet)] for name, values in columns.items()}
@@ -179,11 +179,12 @@ def _quiet_minutes(window: Window, hours: Hours, view: View, bars: Bars) -> list
     return listed
 
 
-def _columns(bars: Bars) -> Columns:
-    return {
-        "open": bars.open.tolist(),
-        "high": bars.high.tolist(),
-        "low": bars.low.tolist(),
-        "close": bars.close.tolist(),
-        "volume": list(whole_if_shares(bars.volume)),
-    }
+def _columns(bars: Bars, view: View) -> Columns:
+    columns: Columns = {}
+    for name in _NAMES[:4]:
+        prices = getattr(bars, name)
+        if view.quirks.yahoo_single_precision:
+            prices = prices.astype(np.float32).astype(np.float64)
+        columns[name] = prices.tolist()
+    columns["volume"] = list(whole_if_shares(bars.volume))
+    return columns

@@ -147,6 +147,11 @@ def test_nothing_there_leaves_results_out(stand: Stand) -> None:
         assert "results" not in document
 
 
+def test_nothing_there_may_be_null(stand: Stand) -> None:
+    stand.sandbox.quirk(polygon_null_results=True)
+    assert stand.json("polygon", f"{AAPL}/2025-11-22/2025-11-23")["results"] is None
+
+
 def test_crypto_has_its_own_symbols_and_utc_days(stand: Stand) -> None:
     path = "/v2/aggs/ticker/X:BTCUSD/range/1/day/2025-11-19/2025-11-20"
     document = stand.json("polygon", path)

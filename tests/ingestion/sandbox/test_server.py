@@ -76,6 +76,7 @@ def test_truth_is_asked_in_many_ways(sandbox: RunningSandbox) -> None:
         ({"end": "2025-11-21T15:00:00"}, 400, "no time zone"),
         ({"end": "2025-11-20"}, 400, "must be after"),
         ({"end": "9" * 30}, 400, "end"),
+        ({"start": "2015-11-20"}, 400, "366 days"),
     ],
 )
 def test_bad_questions_about_the_truth(

@@ -7,6 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import requests
 
@@ -191,6 +192,23 @@ def test_minutes_reach_eight_days_and_thirty_days_back(
     assert "within the last 30 days" in far.json()["chart"]["error"]["description"]
     enough = minutes(period1=epoch(MID_MORNING) - 8 * day)
     assert stand.get("yahoo", f"{CHART}/AAPL", **enough).status_code == 200
+
+
+def test_prices_may_come_as_32_bit_floats(open_stand: Stand, market_data_dir: Path) -> None:
+    def digits(document: Any) -> list[float]:
+        found: list[float] = document["chart"]["result"][0]["indicators"]["quote"][0]["close"]
+        return found
+
+    def single(price: float) -> bool:
+        return float(np.float32(price)) == price
+
+    assert all(
+        map(single, digits(recorded(market_data_dir, "chart-AAPL-2020-08-31-to-2020-11-07.json")))
+    )
+    days = {"interval": "1d", "period1": epoch(OPEN) - 7 * 86_400, "period2": epoch(OPEN)}
+    assert not any(map(single, digits(open_stand.json("yahoo", f"{CHART}/IBM", **days))))
+    open_stand.sandbox.quirk(yahoo_single_precision=True)
+    assert all(map(single, digits(open_stand.json("yahoo", f"{CHART}/IBM", **days))))
 
 
 def test_an_unknown_symbol_is_404(open_stand: Stand) -> None:
