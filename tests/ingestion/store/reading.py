@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date
 
+import pytest
 from django.db import connection
 
 from ingestion.domain.bar_series import BarPage
-from ingestion.store import reader_portable, reader_postgres
+from ingestion.store import reader, reader_portable, reader_postgres
 from ingestion.store.bar_query import BarReader
 from tests.ingestion.store.bar_history import Version, epoch
 from universe.domain.interval import Interval
@@ -18,12 +21,24 @@ from universe.models import Symbol
 SYMBOL, OTHER = 7, 8
 
 
+EACH_PATH = ["portable", pytest.param("postgres", marks=pytest.mark.postgresql)]
+"""For fixtures and tests that take every path in turn."""
+
+
 def paths() -> dict[str, BarReader]:
     """Every path that can read the database of this lane."""
     readers: dict[str, BarReader] = {"portable": reader_portable}
     if connection.vendor == "postgresql":
         readers["postgres"] = reader_postgres
     return readers
+
+
+@contextmanager
+def reading_by(path: str) -> Iterator[None]:
+    """Reads take the path of this name."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(reader, "backend", lambda: paths()[path])
+        yield
 
 
 def symbol(listed: date | None = None, delisted: date | None = None) -> Symbol:

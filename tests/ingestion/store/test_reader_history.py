@@ -12,7 +12,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingestion.store import partitions, reader
-from ingestion.store.bar_query import BarReader
 from marketdata_site import clock
 from tests.ingestion.store.bar_history import Commit, History, Version, epoch
 from tests.ingestion.store.reading import (
@@ -25,6 +24,7 @@ from tests.ingestion.store.reading import (
     bars_of,
     expected_rows,
     paths,
+    reading_by,
     rows_of,
     symbol,
 )
@@ -75,14 +75,6 @@ def saved(history: History, interval: Interval) -> Iterator[None]:
         transaction.set_rollback(True)
 
 
-@contextmanager
-def reading_by(path: BarReader) -> Iterator[None]:
-    """Reads take this path."""
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(reader, "backend", lambda: path)
-        yield
-
-
 def _moments(history: History) -> list[int | None]:
     """Every commit, the moment before it, one before and one after them all, and now."""
     positions = [commit.as_of for commit in history.commits]
@@ -105,7 +97,7 @@ def _assert_every_moment(history: History, interval: Interval, extended: bool) -
 
     for as_of in _moments(history):
         wanted = expected_rows(history.at(as_of), extended=extended)
-        for name, path in paths().items():
+        for path in paths():
             with reading_by(path):
                 page = reader.read(
                     symbol(),
@@ -115,7 +107,7 @@ def _assert_every_moment(history: History, interval: Interval, extended: bool) -
                     as_of=as_of,
                     hours="extended" if extended else "regular",
                 )
-            assert rows_of(page) == wanted, (name, as_of)
+            assert rows_of(page) == wanted, (path, as_of)
             assert page.as_of == (latest if as_of is None else min(as_of, latest))
             assert page.next is None
             held = history.at(as_of)
@@ -139,7 +131,7 @@ def _assert_pages(
     history: History, range_: TimeRange, as_of: int | None, now: int, limit: int, extended: bool
 ) -> None:
     stored_today = {ts for ts, version in history.at(None).items() if not version.extended}
-    for path in paths().values():
+    for path in paths():
         seen, after, positions = [], None, set()
         sums = {"expected": 0, "stored": 0, "no_trade": 0, "missing": 0}
         while True:
