@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable
 from contextlib import suppress
+from datetime import date, timedelta
 
 import numpy as np
 
@@ -28,6 +30,7 @@ class Tickers:
     def __init__(self) -> None:
         self._candidates: dict[str, set[int]] = {}
         self._symbols: dict[int, Symbol] = {}
+        self._changes: dict[str, list[date]] = {}
         self._dated: dict[tuple[str, int], int] = {}
 
     def one(self, ticker: str) -> Symbol | None:
@@ -88,15 +91,28 @@ class Tickers:
 
     def _on(self, ticker: str, label: int) -> int:
         """Who had a ticker of several symbols on a date; who has it today, if nobody did."""
-        key = ticker, label
+        if ticker not in self._changes:
+            self._changes[ticker] = self._dates_of_change(ticker)
+        day = date_of(label)
+        # The answer is the same from one change to the next.
+        key = ticker, bisect_right(self._changes[ticker], day)
         if key not in self._dated:
-            self._dated[key] = self._resolve(ticker, label)
+            self._dated[key] = self._resolve(ticker, day)
         return self._dated[key]
 
-    def _resolve(self, ticker: str, label: int) -> int:
-        for day in (date_of(label), None):
+    def _dates_of_change(self, ticker: str) -> list[date]:
+        """The dates on which a ticker may begin to name somebody else."""
+        rows = SymbolTicker.objects.filter(ticker=ticker).values_list("valid_from", "valid_to")
+        dates = {day for row in rows for day in row if day is not None}
+        for symbol in self.symbols(self._candidates[ticker]):
+            dates |= {symbol.listed_on} if symbol.listed_on else set()
+            dates |= {symbol.delisted_on + timedelta(days=1)} if symbol.delisted_on else set()
+        return sorted(dates)
+
+    def _resolve(self, ticker: str, day: date) -> int:
+        for on in (day, None):
             try:
-                return symbology.resolve(ticker, day).id
+                return symbology.resolve(ticker, on).id
             except symbology.UnknownSymbol:
                 continue
         return UNKNOWN

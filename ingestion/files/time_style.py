@@ -7,9 +7,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ingestion.files.layout import TimeReading, TimeStyle
-from ingestion.files.times import read_times
+from ingestion.files.times import UNREADABLE, read_times
 
-_MOSTLY = 0.9
+_MOSTLY = 0.5
 """Share of a sample that a way of writing must explain: the others may be broken."""
 
 _EPOCHS = (  # digits of the years 1973 to 2286
@@ -51,24 +51,22 @@ def reading_of(sample: pa.Array, time_format: str | None) -> TimeReading:
 
 def _of_text(sample: pa.Array) -> TimeReading:
     digits = _digits(sample)
-    if found := _matching(_COMPACT.get(digits, ()), sample):
+    if found := _best(_COMPACT.get(digits, ()), sample):
         return TimeReading(TimeStyle.PATTERN, "", found[0])
     for style, lengths in _EPOCHS:
         if digits in lengths:
             return TimeReading(style, "")
     for style in (TimeStyle.ISO, TimeStyle.ISO_LOCAL):
-        if _explains(TimeReading(style, ""), sample):
+        if _share(TimeReading(style, ""), sample) > _MOSTLY:
             return TimeReading(style, "")
-    if found := _matching(tuple(d + c for d in _YEAR_FIRST for c in _CLOCKS), sample):
-        return TimeReading(TimeStyle.PATTERN, "", found[0])
-    months = _matching(tuple(d + c for d in _MONTH_FIRST for c in _CLOCKS), sample)
-    days = _matching(tuple(d + c for d in _DAY_FIRST for c in _CLOCKS), sample)
-    if len(months + days) == 1:
-        return TimeReading(TimeStyle.PATTERN, "", (months + days)[0])
+    days = (*_YEAR_FIRST, *_MONTH_FIRST, *_DAY_FIRST)
+    best = _best(tuple(day + clock for day in days for clock in _CLOCKS), sample)
     example = repr(sample[0].as_py()) if len(sample) else "nothing"
-    if months and days:
-        raise TimesUnclear(f"is {example} {months[0]} or {days[0]}? Declare it with --time-format")
-    raise TimesUnclear(f"{example} is no time that we know; declare it with --time-format")
+    if not best:
+        raise TimesUnclear(f"{example} is no time that we know; declare it with --time-format")
+    if len(best) > 1:  # one day above the twelfth would have told
+        raise TimesUnclear(f"is {example} {' or '.join(best)}? Declare it with --time-format")
+    return TimeReading(TimeStyle.PATTERN, "", best[0])
 
 
 def _digits(sample: pa.Array) -> int | None:
@@ -80,14 +78,17 @@ def _digits(sample: pa.Array) -> int | None:
     return int(np.bincount(lengths.to_numpy(zero_copy_only=False)).argmax())
 
 
-def _matching(patterns: tuple[str, ...], sample: pa.Array) -> list[str]:
-    return [
-        pattern
-        for pattern in patterns
-        if _explains(TimeReading(TimeStyle.PATTERN, "", pattern), sample)
-    ]
+def _best(patterns: tuple[str, ...], sample: pa.Array) -> list[str]:
+    """The patterns that explain the most of the sample, if that is most of it."""
+    shares = {
+        pattern: _share(TimeReading(TimeStyle.PATTERN, "", pattern), sample) for pattern in patterns
+    }
+    most = max(shares.values(), default=0.0)
+    return [p for p, share in shares.items() if share == most] if most > _MOSTLY else []
 
 
-def _explains(reading: TimeReading, sample: pa.Array) -> bool:
+def _share(reading: TimeReading, sample: pa.Array) -> float:
+    """The share of a sample that can be read so."""
     _, bad = read_times(sample, reading)
-    return len(bad) <= (1 - _MOSTLY) * len(sample)
+    unreadable = sum(problem == UNREADABLE for problem in bad.values())
+    return 1 - unreadable / max(len(sample), 1)

@@ -30,9 +30,19 @@ def june(db: None) -> dict[str, Symbol]:
 
 @pytest.fixture
 def lean(db: None, market_data_dir: Path) -> dict[str, Symbol]:
-    """The symbols of the Lean files, with the sessions that they need and their old tickers."""
+    """The symbols of the Lean files of minutes, with the sessions that those need."""
+    return _lean_universe(market_data_dir, date(2013, 6, 3), date(2015, 12, 31))
+
+
+@pytest.fixture
+def lean_days(db: None, market_data_dir: Path) -> dict[str, Symbol]:
+    """The same with the sessions of all the daily files."""
+    return _lean_universe(market_data_dir, date(1998, 1, 2), date(2021, 4, 1))
+
+
+def _lean_universe(market_data_dir: Path, first: date, last: date) -> dict[str, Symbol]:
     clock.install(lambda: datetime(2021, 4, 2, 12, 0, tzinfo=UTC))
-    sessions = answer_sheet(market_data_dir).sessions_between(date(1998, 1, 2), date(2021, 4, 1))
+    sessions = answer_sheet(market_data_dir).sessions_between(first, last)
     calendar = add_calendar("XNYS", sessions, timezone=NEW_YORK)
     names = ("AAPL", "SPY", "QQQ", "GOOG", "FOXA")
     symbols = {symbol.ticker: symbol for symbol in add_symbols(calendar, *names)}
@@ -44,11 +54,15 @@ def lean(db: None, market_data_dir: Path) -> dict[str, Symbol]:
 
 @pytest.fixture
 def import_bars() -> Run:
-    """Run the command; what it printed on both channels."""
+    """Run the command; what it printed on both channels, also when it fails."""
 
-    def run(*arguments: object, **options: object) -> str:
+    def run(*arguments: object, _printed: list[str] | None = None) -> str:
         output = StringIO()
-        call_command("import_bars", *map(str, arguments), stdout=output, stderr=output, **options)
+        try:
+            call_command("import_bars", *map(str, arguments), stdout=output, stderr=output)
+        finally:
+            if _printed is not None:
+                _printed.append(output.getvalue())
         return output.getvalue()
 
     return run
