@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from ingestion.domain.bar_batch import Bars
 from ingestion.sandbox.faults import Absurdity, Fault
-from ingestion.sandbox.view import Tampering, View, chance, scaled
+from ingestion.sandbox.view import Tampering, View, chance, part_of, scaled
 
 Bools = npt.NDArray[np.bool_]
 
@@ -53,8 +53,12 @@ def _tampering(fault: Fault) -> Tampering:
 
 def _revised(bars: Bars, young: Bools) -> Bars:
     """What was said before the revision: less volume and a close at the open."""
-    volume = np.where(young, np.maximum(np.floor(bars.volume * 0.9), 1.0), bars.volume)
-    return replace(bars, close=np.where(young, bars.open, bars.close), volume=volume)
+    less = part_of(bars.volume, np.full(len(bars), 0.9))
+    return replace(
+        bars,
+        close=np.where(young, bars.open, bars.close),
+        volume=np.where(young, less, bars.volume),
+    )
 
 
 def _absurd(bars: Bars, struck: Bools, what: Absurdity, now: float) -> Bars:

@@ -26,6 +26,7 @@ _WINDOW_S = 64 * _DAY
 _EARLIEST, _LATEST = label_of(FIRST), label_of(LAST)
 _REVISED_FOR_S = 30
 _REVISED_SHARE = 0.2
+_BEFORE_REVISION = 0.97
 
 Tampering = Callable[[Bars, Sequence[str], float], Bars]
 """Spoils bars: (bars, tickers that `owner` indexes, now) → what the vendor says instead."""
@@ -163,6 +164,13 @@ def scaled(bars: Bars, divisor: Float64s) -> Bars:
     )
 
 
+def part_of(volume: Float64s, share: Float64s) -> Float64s:
+    """A share of each volume: whole where the volume is (at least one), else in millionths."""
+    part = volume * share
+    whole = np.maximum(np.floor(part), 1.0)
+    return np.where(volume == np.floor(volume), whole, np.round(part, 6))
+
+
 def _forming(bars: Bars, seen: float) -> Bars:
     """The last minute cut at `seen`: price part of the way, volume so far."""
     share = np.clip((seen - bars.ts) / 60.0, 0.0, 1.0)
@@ -170,12 +178,12 @@ def _forming(bars: Bars, seen: float) -> Bars:
     if not partly.any():
         return bars.take(share > 0.0)
     close = np.where(partly, bars.open, bars.close)
-    volume = np.where(partly, np.maximum(np.floor(bars.volume * share), 1.0), bars.volume)
+    known = partly & ~np.isnan(bars.vwap)
     cut = replace(
         bars,
         close=close,
-        volume=volume,
-        vwap=np.where(partly, bars.open, bars.vwap),
+        volume=np.where(partly, part_of(bars.volume, share), bars.volume),
+        vwap=np.where(known, bars.open, bars.vwap),
         high=np.where(partly, bars.open, bars.high),
         low=np.where(partly, bars.open, bars.low),
         trades=np.where(partly & (bars.trades > 0), 1, bars.trades),
@@ -197,9 +205,6 @@ def before_late_trades(bars: Bars, tickers: Sequence[str], now: float) -> Bars:
     """Bars as they stand before late trades arrive: in the half minute after a minute's end,
     one in five lacks some of its volume."""
     young = bars.ts + 60 + _REVISED_FOR_S > now
-    lacking = young & (chance(tickers, bars, "late trades") < _REVISED_SHARE) & (bars.volume > 1)
-    if not lacking.any():
-        return bars
-    less = np.floor(bars.volume * 0.97)
-    volume = np.where(lacking & (less >= 1), less, bars.volume)
-    return replace(bars, volume=volume)
+    lacking = young & (chance(tickers, bars, "late trades") < _REVISED_SHARE)
+    share = np.full(len(bars), _BEFORE_REVISION)
+    return replace(bars, volume=np.where(lacking, part_of(bars.volume, share), bars.volume))

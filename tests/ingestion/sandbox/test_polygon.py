@@ -63,6 +63,14 @@ def test_minutes_are_the_true_ones_and_end_with_the_minute_under_way(stand: Stan
     assert columns(document["results"])["t"] == true["t"]
 
 
+def test_a_coins_minute_under_way_has_part_of_its_volume(stand: Stand) -> None:
+    stand.now = MID_MORNING + timedelta(seconds=30)
+    at = ms(epoch(MID_MORNING))
+    (row,) = stand.json("polygon", f"/v2/aggs/ticker/X:BTCUSD/range/1/minute/{at}/{at}")["results"]
+    whole = stand.sandbox.truth("BTC-USD", MID_MORNING, MID_MORNING + timedelta(minutes=1))
+    assert abs(row["v"] - whole["v"][0] / 2) < 1e-6
+
+
 def test_bounds_snap_to_their_minutes_and_to_is_inclusive(stand: Stand) -> None:
     first, last = epoch(OPEN), epoch(OPEN) + 120
     document = stand.json("polygon", f"{AAPL}/{ms(first) + 59_999}/{ms(last)}")

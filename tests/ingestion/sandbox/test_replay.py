@@ -153,6 +153,10 @@ def test_a_bar_shows_only_once_its_minute_has_ended(replay: Stand) -> None:
     assert shown == [row for row in whole if row[0] + 60 <= replay.now.timestamp()]
     assert shown[-1][0] == datetime(2013, 10, 7, 9, 59, tzinfo=NEW_YORK).timestamp()
     assert polygon_rows(replay, "spy", "20131008") == []
+    replay.sandbox.quirk(polygon_forming_minute=True)
+    forming = polygon_rows(replay, "spy", "20131007")
+    assert forming[:-1] == shown
+    assert forming[-1][0] == datetime(2013, 10, 7, 10, 0, tzinfo=NEW_YORK).timestamp()
 
 
 def test_a_day_shows_as_far_as_it_got_and_whole_once_closed(
