@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from functools import cache
 from typing import Any, NamedTuple
 
 DEFAULT_FIRST = date(1990, 1, 1)
@@ -71,10 +72,7 @@ def read(name: str, first: date, last: date) -> ExchangeHours:
     """
     import exchange_calendars
 
-    calendar = exchange_calendars.get_calendar(name)
-    low, high = calendar.bound_min(), calendar.bound_max()
-    low = low.date() if low is not None else date.min + _MARGIN
-    high = high.date() if high is not None else date.max - _MARGIN
+    low, high = _bounds(name)
     begin, stop = max(first, low), min(last, high)
     if begin > stop:
         raise HoursUnavailable(
@@ -94,6 +92,19 @@ def read(name: str, first: date, last: date) -> ExchangeHours:
         sessions={
             day: hours for day, hours in _sessions(calendar.schedule) if begin <= day <= stop
         },
+    )
+
+
+@cache
+def _bounds(name: str) -> tuple[date, date]:
+    """The first and the last date that exchange_calendars can compute for this calendar."""
+    import exchange_calendars
+
+    calendar = exchange_calendars.get_calendar(name)
+    low, high = calendar.bound_min(), calendar.bound_max()
+    return (
+        low.date() if low is not None else date.min + _MARGIN,
+        high.date() if high is not None else date.max - _MARGIN,
     )
 
 

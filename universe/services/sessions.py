@@ -6,10 +6,10 @@ does, and writes the table.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from time import monotonic
 
 from django.db import transaction
 
@@ -61,7 +61,7 @@ def grid(calendar: str) -> SessionGrid:
     DateNotCovered for dates that the table does not cover.
     """
     known = _known.get(calendar)
-    now = time.monotonic()
+    now = monotonic()
     if known is not None and now - known.checked_at < FRESH_S:
         return known.grid
     row = ExchangeCalendar.objects.filter(pk=calendar).first()
