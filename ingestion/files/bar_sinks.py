@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import IO, Any, Protocol
 
 import pyarrow as pa
@@ -44,6 +45,10 @@ class Sink(Protocol):
         """No more rows come. `about` describes the file, where its format has room."""
         ...
 
+    def abandon(self) -> None:
+        """What was written so far will be thrown away."""
+        ...
+
 
 def sink(kind: Format, stream: IO[bytes], interval: Interval) -> Sink:
     """The sink for a format. Closing it leaves `stream` open."""
@@ -68,6 +73,9 @@ class _Csv:
         del about  # a CSV has no room for it
         self._stream.flush()
 
+    def abandon(self) -> None:
+        pass
+
 
 class _Parquet:
     def __init__(self, stream: IO[bytes], schema: pa.Schema) -> None:
@@ -86,6 +94,12 @@ class _Parquet:
         self._flush()
         self._writer.add_key_value_metadata({KEY.decode(): dump(about)})
         self._writer.close()
+
+    def abandon(self) -> None:
+        # A writer that is not closed closes itself whenever it is collected, into a stream
+        # that may be somebody else's by then.
+        with suppress(OSError, pa.ArrowException):
+            self._writer.close()
 
     def _flush(self) -> None:
         if self._waiting:

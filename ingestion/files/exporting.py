@@ -16,7 +16,7 @@ from django.db.models import prefetch_related_objects
 
 from ingestion.domain.bar_series import BarChunk
 from ingestion.domain.source import Basis
-from ingestion.files.bar_sinks import sink, table_schema
+from ingestion.files.bar_sinks import Sink, sink, table_schema
 from ingestion.files.layout import Format, Label
 from ingestion.files.sidecar import dump, sidecar_of
 from ingestion.models import IngestCommit
@@ -75,10 +75,25 @@ def export_bars(
     if stamp.as_of is None:
         raise NothingStored("nothing was ever stored here")
     as_of = min(request.as_of or stamp.as_of, stamp.as_of)
+    prefetch_related_objects(list(request.symbols), "tickers", "calendar")
     target = sink(kind, stream, request.interval)
+    try:
+        exported, sources = _write_all(request, as_of, target, progress)
+        exported.about = _about(request, as_of, exported, sources)
+        target.close(exported.about)
+    except BaseException:
+        target.abandon()
+        raise
+    return exported
+
+
+def _write_all(
+    request: Request, as_of: int, target: Sink, progress: Progress
+) -> tuple[Exported, set[str]]:
+    """Put every bar into `target`; also answers which sources they are from. Raises
+    NothingStored when there is none."""
     exported = Exported()
     sources: set[str] = set()
-    prefetch_related_objects(list(request.symbols), "tickers", "calendar")
     for symbol in sorted(request.symbols, key=lambda symbol: symbol.id):
         wanted = time_range(request, sessions.grid(symbol.calendar_id))
         exported.rows[symbol.ticker] = 0
@@ -91,12 +106,10 @@ def export_bars(
             progress((int(chunk.t[-1]) - done) / wanted.seconds / len(request.symbols))
             done = float(chunk.t[-1])
         progress((wanted.end - done) / wanted.seconds / len(request.symbols))
-    if not any(exported.rows.values()):
+    if not sources:
         names = ", ".join(exported.rows)
         raise NothingStored(f"no {request.interval} bar of {names} is stored in that range")
-    exported.about = _about(request, as_of, exported, sources)
-    target.close(exported.about)
-    return exported
+    return exported, sources
 
 
 @contextmanager
