@@ -52,6 +52,7 @@ _TIMEOUTS = (
     urllib3.exceptions.ConnectTimeoutError,
     TimeoutError,
 )
+_NO_CONNECTION = urllib3.exceptions.NewConnectionError  # which calls itself a timeout
 
 T = TypeVar("T")
 E = TypeVar("E", bound=ProviderError)
@@ -221,7 +222,7 @@ class HttpClient:
         if isinstance(cause, urllib3.exceptions.DecodeError):
             kind: type[ProviderError] = Malformed
             detail = "the compressed body is damaged"
-        elif isinstance(cause, _TIMEOUTS):
+        elif isinstance(cause, _TIMEOUTS) and not isinstance(cause, _NO_CONNECTION):
             kind, detail = Timeout, "no complete answer in time"
         else:
             kind, detail = ConnectionFailed, type(cause).__name__
