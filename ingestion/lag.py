@@ -22,7 +22,8 @@ _HORIZON_S = 14 * 86_400  # no exchange is closed for longer
 def lag_of(settled_to: int, interval: Interval, grid: SessionGrid, now: int) -> int:
     """How many seconds ago the first expected bar that is not settled was over; 0 when none
     is, a closed market included. Epoch seconds. Raises DateNotCovered."""
-    expected = Expectation(grid, interval).between(settled_to, settled_to + _HORIZON_S)
+    until = min(now, settled_to + _HORIZON_S)
+    expected = Expectation(grid, interval).between(settled_to, until)
     if not len(expected):
         return 0
     first = expected[:1]

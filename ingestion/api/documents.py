@@ -157,7 +157,7 @@ def _bar_parameters(default: Interval, allowed: Sequence[Interval]) -> list[Open
         _word("interval", allowed, default, "A bar's width."),
         OpenApiParameter(
             "start",
-            str,
+            {"type": "string", "pattern": parameters.BOUND_PATTERN},
             description=(
                 "Where the range begins, inclusive: an ISO 8601 time with a zone, or a session"
                 " date. For minutes a date is the beginning of that session (or the next one),"
@@ -171,7 +171,7 @@ def _bar_parameters(default: Interval, allowed: Sequence[Interval]) -> list[Open
         ),
         OpenApiParameter(
             "end",
-            str,
+            {"type": "string", "pattern": parameters.BOUND_PATTERN},
             description=(
                 "Where the range ends: a time with a zone, exclusive, or a session date, whose"
                 " session is still included. Without it, now. For 1d a time is compared with the"
@@ -184,7 +184,7 @@ def _bar_parameters(default: Interval, allowed: Sequence[Interval]) -> list[Open
         ),
         OpenApiParameter(
             "as_of",
-            OpenApiTypes.DATETIME,
+            {"type": "string", "pattern": parameters.MOMENT_PATTERN},
             description=(
                 "The bars as they stood at this moment (ISO 8601 with a zone). Above the newest"
                 " commit the answer is given at that commit: its `as_of` says so."
@@ -206,7 +206,7 @@ def _bar_parameters(default: Interval, allowed: Sequence[Interval]) -> list[Open
         ),
         OpenApiParameter(
             "page",
-            str,
+            {"type": "string", "pattern": parameters.PAGE_PATTERN},
             description=(
                 "The `next` of the page before (also `Link: rel=next`), with the other"
                 " parameters unchanged. All pages are of one moment."

@@ -23,8 +23,14 @@ Bound = date | int
 """A session date, or epoch seconds (rounded up: no bar opens within a second)."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
-_MOMENT = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?(Z|[+-]\d{2}:?\d{2})?")
+_DAY_FORM = "[0-9]{4}-[0-9]{2}-[0-9]{2}"
+_TIME_FORM = r"T[0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?"
+_ZONE_FORM = "(Z|[+-][0-9]{2}:?[0-9]{2})"
+MOMENT_PATTERN = f"^{_DAY_FORM}{_TIME_FORM}{_ZONE_FORM}$"
+BOUND_PATTERN = f"^{_DAY_FORM}({_TIME_FORM}{_ZONE_FORM})?$"
+PAGE_PATTERN = "^[A-Za-z0-9_-]{60}$"
+_DATE = re.compile(_DAY_FORM)
+_MOMENT = re.compile(f"{_DAY_FORM}{_TIME_FORM}{_ZONE_FORM}?")
 _SPACED_ZONE = re.compile(r"(T[\d:.]+) (\d{2}:?\d{2})")  # a `+` that was not percent-encoded
 
 _ZONED = "an ISO 8601 time with a zone, such as 2026-01-02T14:30:00Z"

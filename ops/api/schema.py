@@ -9,8 +9,9 @@ from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.openapi import AutoSchema
 
 from ops.api import documents
-from ops.api.permissions import PUBLIC
+from ops.api.permissions import PUBLIC, HasScopeOrIsLocal
 from ops.api.problems import CONTENT_TYPE
+from ops.keys import Scope
 
 
 class ScopedSchema(AutoSchema):
@@ -21,6 +22,8 @@ class ScopedSchema(AutoSchema):
         operation = super().get_operation(*args, **kwargs)
         if operation is None:
             return None
+        if self._scope() != PUBLIC:
+            operation["description"] += f"\n\nNeeds scope `{self._scope()}`."
         for status, meaning in self._problems(operation).items():
             if status not in operation["responses"]:
                 operation["responses"][status] = self._problem(status, meaning)
@@ -32,13 +35,9 @@ class ScopedSchema(AutoSchema):
         scope = self._scope()
         if scope == PUBLIC:
             return [{}]
-        return [*known, {}] if scope == "read" and settings.PUBLIC_READ else known
-
-    def get_description(self) -> str:  # type: ignore[override]  # as drf-spectacular has it
-        """The description and the scope."""
-        told = super().get_description()
-        scope = self._scope()
-        return told if scope == PUBLIC else f"{told}\n\nNeeds scope `{scope}`."
+        is_open = scope == Scope.READ and settings.PUBLIC_READ
+        is_open |= HasScopeOrIsLocal in self.view.permission_classes
+        return [*known, {}] if is_open else known
 
     def _scope(self) -> str:
         return str(getattr(self.view, "required_scope", None))
@@ -60,7 +59,7 @@ class ScopedSchema(AutoSchema):
         if "requestBody" in operation:
             problems["413"] = "The body is too large."
             problems["415"] = "The body is not JSON."
-        if self._scope() == "read":
+        if self._scope() == Scope.READ:
             problems["429"] = "Too many requests: wait for `Retry-After` seconds."
         return problems
 
@@ -70,6 +69,10 @@ class ApiKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-c
 
     target_class = "ops.api.authentication.ApiKeyAuthentication"
     name = ["bearerKey", "headerKey"]
+
+    def get_security_requirement(self, auto_schema: AutoSchema) -> list[dict[str, list[str]]]:
+        """Either header will do."""
+        return [{scheme: []} for scheme in self.name]
 
     def get_security_definition(self, auto_schema: AutoSchema) -> list[dict[str, str]]:
         """`Authorization: Bearer KEY` and `X-API-Key: KEY`."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+import redis
+from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.test import Client
 
@@ -15,9 +17,11 @@ from ops.api import throttling
 @pytest.fixture(autouse=True)
 def _counts_of_its_own() -> None:
     """Tests share an address; none counts what the one before it asked."""
-    windows = throttling.windows()
-    if isinstance(windows, throttling.SharedWindows):
-        windows.forget()
+    throttling.windows.cache_clear()
+    if url := settings.ENVIRONMENT.redis_url:
+        with redis.Redis.from_url(url) as client:
+            for name in client.scan_iter("marketdata:throttle:*"):
+                client.delete(name)
 
 
 @pytest.fixture

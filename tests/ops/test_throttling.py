@@ -79,7 +79,7 @@ def test_the_window_says_how_much_of_it_is_left():
 
 @pytest.mark.redis
 def test_processes_count_together_in_redis():
-    url = django_settings.ENVIRONMENT.redis_url
+    url = django_settings.ENVIRONMENT.redis_url or ""
     one = throttling.SharedWindows(redis.Redis.from_url(url))
     two = throttling.SharedWindows(redis.Redis.from_url(url))
     assert [one.hit("x")[0], two.hit("x")[0], one.hit("x")[0]] == [1, 2, 3]
