@@ -153,7 +153,7 @@ def test_a_worker_that_dies_is_started_again_and_the_web_process_ends_all(
     environment: dict[str, str], tmp_path: Path
 ) -> None:
     with running(LAUNCH, environment, tmp_path / "log") as process:
-        process.wait_for_output("live started", seconds=120)
+        process.wait_for_output("live started", seconds=300)
         sweeper = keeper_of("sweeper", process)
         (first,) = process.wait_until(lambda: kept_by(sweeper), "the sweeper runs")
         os.kill(first, signal.SIGKILL)
