@@ -3,7 +3,7 @@ fast path."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -224,6 +224,10 @@ class PortableTables(PortableLedger, Tables):
             unique_fields=["symbol", "interval", "source"],
             update_fields=["newest_ts", "as_of"],
         )
+
+    @override
+    def put_commit(self, fields: Mapping[str, Any]) -> None:
+        IngestCommit.objects.create(**fields)
 
 
 def _fill(rows: SeriesRows, at: int, one: Series) -> None:

@@ -56,6 +56,10 @@ class SeriesRows:
             cursor_ts=none(),
         )
 
+    def take(self, rows: Int64s | Bools) -> SeriesRows:
+        """The rows that an index or mask array chooses."""
+        return SeriesRows(*(getattr(self, name)[rows] for name in self.__slots__))
+
     def copy(self) -> SeriesRows:
         """The same values in arrays of their own."""
         return SeriesRows(*(getattr(self, name).copy() for name in self.__slots__))

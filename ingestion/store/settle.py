@@ -56,9 +56,7 @@ def explain(
     present = _contains(before, bars, owner, ts)
     unsure = np.flatnonzero(~present & (ts <= before.newest_ts[owner]))
     if len(unsure):
-        present[unsure] = tables.stored(
-            interval, before.symbol_id[owner[unsure]], ts[unsure]
-        )
+        present[unsure] = tables.stored(interval, before.symbol_id[owner[unsure]], ts[unsure])
     _count_sessions(after, expectations, which, owner[asked], ts[asked], present[asked])
     after.settled_to[at] = np.maximum(after.settled_to[at], settlement.end)
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
 from ingestion.domain.bar_batch import Bars, Bools, Int64s
 from ingestion.store.changes import CandleWrite, Rejected
@@ -116,4 +116,8 @@ class Tables(LedgerTables, Protocol):
         self, interval: Interval, source: str, symbol_ids: Int64s, ts: Int64s, as_of: int
     ) -> None:
         """Insert or update the cursors of one source."""
+        ...
+
+    def put_commit(self, fields: Mapping[str, Any]) -> None:
+        """Append the commit row; `fields` are IngestCommit's."""
         ...

@@ -180,7 +180,7 @@ def _changed(before: SeriesRows, after: SeriesRows, plan: WritePlan, ids: Int64s
         np.array(gap_owners, np.int64),
     ):
         moved[np.searchsorted(ids, touched)] = True
-    return SeriesRows(*(getattr(after, name)[moved] for name in SeriesRows.__slots__))
+    return after.take(moved)
 
 
 def _move_cursors(plan: WritePlan, before: SeriesRows, bars: Bars, owner: Int64s) -> None:

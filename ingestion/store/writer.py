@@ -10,7 +10,7 @@ import numpy as np
 from django.db import IntegrityError, connection, transaction
 
 from ingestion import metrics
-from ingestion.models import CandleStatus, IngestCommit
+from ingestion.models import CandleStatus
 from ingestion.models.candles import CandleDaily, CandleIntraday
 from ingestion.store import events, partitions
 from ingestion.store.changes import CandleWrite, WriteResult
@@ -127,37 +127,38 @@ def _apply(change: CandleWrite, plan: WritePlan, tables: Tables, as_of: int) -> 
             step()
     if change.rejected is not None and len(plan.quarantined):
         tables.put_quarantine(change, change.rejected, plan.quarantined, as_of)
-    _log_commit(change, plan, as_of)
+    _log_commit(change, plan, tables, as_of)
 
 
-def _log_commit(change: CandleWrite, plan: WritePlan, as_of: int) -> None:
+def _log_commit(change: CandleWrite, plan: WritePlan, tables: Tables, as_of: int) -> None:
     model = CandleIntraday if change.interval is Interval.MINUTE else CandleDaily
-    IngestCommit.objects.create(
-        as_of=at_us(as_of),
-        dataset=model._meta.db_table,
-        source=change.source,
-        origin=change.origin,
-        status=change.status,
-        chosen_because=change.chosen_because,
-        job_id=change.job_id,
-        observed_at=at_us(int(change.observed_at * 1_000_000)),
-        range_start=at_seconds(change.range.start),
-        range_end=at_seconds(change.range.end),
-        symbols=len(change.symbol_ids()),
-        inserted=len(plan.inserted),
-        corrected=len(plan.corrected),
-        withdrawn=len(plan.withdrawn[0]),
-        no_trade=len(plan.no_trade[0]),
-        gap_minutes=plan.gap_bars,
-        quarantined=len(plan.quarantined),
-        events=events.pack(
+    fields = {
+        "as_of": at_us(as_of),
+        "dataset": model._meta.db_table,
+        "source": change.source,
+        "origin": change.origin,
+        "status": change.status,
+        "chosen_because": change.chosen_because,
+        "job_id": change.job_id,
+        "observed_at": at_us(int(change.observed_at * 1_000_000)),
+        "range_start": at_seconds(change.range.start),
+        "range_end": at_seconds(change.range.end),
+        "symbols": len(change.symbol_ids()),
+        "inserted": len(plan.inserted),
+        "corrected": len(plan.corrected),
+        "withdrawn": len(plan.withdrawn[0]),
+        "no_trade": len(plan.no_trade[0]),
+        "gap_minutes": plan.gap_bars,
+        "quarantined": len(plan.quarantined),
+        "events": events.pack(
             [
                 events.of_bars(events.INSERTED, plan.inserted, plan.inserted_extended),
                 events.of_bars(events.CORRECTED, plan.corrected, plan.corrected_extended),
                 events.of_withdrawals(*plan.withdrawn),
             ]
         ),
-    )
+    }
+    tables.put_commit(fields)
 
 
 def _result(plan: WritePlan, as_of: int) -> WriteResult:

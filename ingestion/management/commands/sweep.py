@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import logging
 import signal
-import threading
 from argparse import ArgumentParser
-from types import FrameType
 from typing import Any
 
 from django.core.management.base import BaseCommand
@@ -20,6 +18,7 @@ from ingestion.tasks import nudge_live
 log = logging.getLogger(__name__)
 
 _TICK_S = 1.0
+_STOPPING = (signal.SIGTERM, signal.SIGINT)
 
 
 class Command(BaseCommand):
@@ -36,19 +35,15 @@ class Command(BaseCommand):
 
     def handle(self, *_: Any, once: bool, **__: Any) -> None:
         """Tick until told to stop; a lost database is waited for."""
-        stop = threading.Event()
-
-        def end(_signal: int, _frame: FrameType | None) -> None:
-            stop.set()
-
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, end)
         sweeper = Sweeper(nudge_live, supply.per_minute)
-        while not stop.is_set():
+        self._tick(sweeper)
+        if once:
+            return
+        # The signals are waited for, not handled: a handler could come in the middle of
+        # anything. One that arrives during a tick ends the loop after it.
+        signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING)
+        while signal.sigtimedwait(_STOPPING, _TICK_S) is None:
             self._tick(sweeper)
-            if once:
-                break
-            stop.wait(_TICK_S)
 
     def _tick(self, sweeper: Sweeper) -> None:
         try:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
+from django.db import connection, transaction
 
 from ingestion.domain.bar_batch import Bars
 from ingestion.models import (
@@ -79,6 +80,20 @@ def test_the_same_batch_again_writes_nothing(symbol: Symbol) -> None:
     assert again.as_of is None
     assert again.unchanged == 1
     assert IngestCommit.objects.count() == 1
+
+
+@pytest.mark.postgresql
+@pytest.mark.django_db(transaction=True)
+def test_the_same_batch_again_leaves_no_trace_in_the_log(symbol: Symbol) -> None:
+    """PostgreSQL gives a transaction a number when it first writes: this one gets none."""
+    change = minutes(
+        [(symbol.id, minute(0), 90.0)], settlement=settling([symbol.id], OPEN, minute(1))
+    )
+    write(change)
+    with transaction.atomic(), connection.cursor() as cursor:
+        assert write(change).as_of is None
+        cursor.execute("SELECT pg_current_xact_id_if_assigned()")
+        assert cursor.fetchone() == (None,)
 
 
 def test_positions_grow_even_when_the_clock_stands_still(symbol: Symbol) -> None:
