@@ -18,7 +18,11 @@ class BarColumns(models.Model):
     """What every stored version of a bar says. Prices in the symbol's currency, basis raw."""
 
     symbol = models.ForeignKey(
-        "universe.Symbol", on_delete=models.PROTECT, db_constraint=False, db_index=False, related_name="+"
+        "universe.Symbol",
+        on_delete=models.PROTECT,
+        db_constraint=False,
+        db_index=False,
+        related_name="+",
     )
     ts = models.DateTimeField(help_text="minute: its open, UTC; day: 00:00Z of the session date")
     open = models.FloatField()

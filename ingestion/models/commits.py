@@ -10,7 +10,9 @@ class IngestCommit(models.Model):
     order, the stamp on all that it wrote, and the watermark that reads are answered at."""
 
     as_of = models.DateTimeField(unique=True)
-    dataset = models.CharField(max_length=32, help_text="the table of the bars, e.g. candles_intraday")
+    dataset = models.CharField(
+        max_length=32, help_text="the table of the bars, e.g. candles_intraday"
+    )
     source = models.CharField(max_length=32)
     origin = models.CharField(max_length=16, help_text="vendor, synthetic, replayed or import")
     status = models.CharField(max_length=9, help_text="live, backfill or import")

@@ -31,7 +31,11 @@ class Gap(models.Model):
     `[start, end)`. `start` is the first of them; `end` is one interval after the last."""
 
     symbol = models.ForeignKey(
-        "universe.Symbol", on_delete=models.PROTECT, db_constraint=False, db_index=False, related_name="+"
+        "universe.Symbol",
+        on_delete=models.PROTECT,
+        db_constraint=False,
+        db_index=False,
+        related_name="+",
     )
     interval = models.CharField(max_length=2)
     start = models.DateTimeField()
@@ -66,7 +70,11 @@ class NoTrade(models.Model):
     significant first) is minute n of the day; for daily bars, bit 0 is the session."""
 
     symbol = models.ForeignKey(
-        "universe.Symbol", on_delete=models.PROTECT, db_constraint=False, db_index=False, related_name="+"
+        "universe.Symbol",
+        on_delete=models.PROTECT,
+        db_constraint=False,
+        db_index=False,
+        related_name="+",
     )
     interval = models.CharField(max_length=2)
     day = models.DateField()

@@ -21,7 +21,11 @@ class QuarantinedBar(models.Model):
     """A rejected bar as its source gave it. Non-finite values are stored as none."""
 
     symbol = models.ForeignKey(
-        "universe.Symbol", on_delete=models.PROTECT, db_constraint=False, db_index=False, related_name="+"
+        "universe.Symbol",
+        on_delete=models.PROTECT,
+        db_constraint=False,
+        db_index=False,
+        related_name="+",
     )
     interval = models.CharField(max_length=2)
     ts = models.DateTimeField()

@@ -9,7 +9,11 @@ class SeriesColumns(models.Model):
     """One symbol × interval."""
 
     symbol = models.ForeignKey(
-        "universe.Symbol", on_delete=models.PROTECT, db_constraint=False, db_index=False, related_name="+"
+        "universe.Symbol",
+        on_delete=models.PROTECT,
+        db_constraint=False,
+        db_index=False,
+        related_name="+",
     )
     interval = models.CharField(max_length=2)
     as_of = models.DateTimeField(help_text="the commit that last changed this row")
@@ -28,7 +32,9 @@ class Series(SeriesColumns):
     newest_ts = models.DateTimeField(null=True, help_text="the newest stored bar")
     newest_close = models.FloatField(null=True, help_text="its close")
     session_date = models.DateField(null=True, help_text="the session being counted")
-    session_settled = models.IntegerField(default=0, help_text="its expected minutes settled so far")
+    session_settled = models.IntegerField(
+        default=0, help_text="its expected minutes settled so far"
+    )
     session_traded = models.IntegerField(default=0, help_text="those of them with a bar")
     traded_share = models.FloatField(
         null=True, help_text="trailing share of settled minutes with a bar, before this session"
@@ -37,9 +43,7 @@ class Series(SeriesColumns):
     class Meta:
         db_table = "series"
         verbose_name_plural = "series"
-        constraints = [
-            models.UniqueConstraint(fields=["symbol", "interval"], name="series_once")
-        ]
+        constraints = [models.UniqueConstraint(fields=["symbol", "interval"], name="series_once")]
 
     def __str__(self) -> str:
         return f"{self.symbol_id}/{self.interval}"
