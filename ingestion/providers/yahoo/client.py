@@ -48,7 +48,7 @@ def classify(refusal: Refusal) -> type[ProviderError] | None:
         refusal.field("chart", "error", name) or refusal.field("finance", "error", name)
         for name in ("code", "description")
     )
-    if "invalid crumb" in description.lower():
+    if description.lower() in ("invalid crumb", "invalid cookie"):
         return InvalidCrumb
     if refusal.status in (403, 999):
         return Banned

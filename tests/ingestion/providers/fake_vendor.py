@@ -30,8 +30,9 @@ class Answer:
     """What to send: a dict or list as JSON, anything else as it is.
 
     `cut` leaves so many bytes of the declared body (or the end of a chunked one) unsent;
-    `reset` breaks the connection after that; `drip_s` sends a byte at a time with a pause; `drip_headers` does so from the
-    status line on; `chunks` sends the body so many times in chunks of unknown total.
+    `reset` breaks the connection after that; `drip_s` sends a byte at a time with a pause;
+    `drip_headers` does so from the status line on; `chunks` sends the body so many times in
+    chunks of unknown total.
     """
 
     body: Any = b""
