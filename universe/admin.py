@@ -42,6 +42,10 @@ else:
     Form = forms.ModelForm
 
 _SHOWN = 500
+_CHANGED = (
+    '<tr><td style="padding-right: 1.5rem">{}</td><td style="padding-right: 1.5rem">{}</td>'
+    "<td>{} → {}</td></tr>"
+)
 
 
 class _ReadOnly:
@@ -64,6 +68,7 @@ class TickerInline(_ReadOnly, Inline):
     fields = ("ticker", "valid_from", "valid_to")
     ordering = ("valid_from",)
     extra = 0
+    hide_title = True
     verbose_name_plural = "ticker history"
 
 
@@ -131,9 +136,7 @@ class UniverseVersionAdmin(_ReadOnly, Admin):
         ]
         if not lines:
             return "none"
-        shown = format_html_join(
-            "", "<tr><td>{}</td><td>{}</td><td>{} → {}</td></tr>", lines[:_SHOWN]
-        )
+        shown = format_html_join("", _CHANGED, lines[:_SHOWN])
         return format_html("<table>{}</table>{}", shown, _more(len(lines)))
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
+from time import monotonic
 
 import numpy as np
 from django.db.models import Count
@@ -33,9 +33,9 @@ class UniverseCollector(Collector):
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         """Both families, at most five seconds old."""
-        if time.monotonic() - self._asked_at >= _KEPT_S:
+        if monotonic() - self._asked_at >= _KEPT_S:
             self._families = [_count_symbols(), _look_at_markets()]
-            self._asked_at = time.monotonic()
+            self._asked_at = monotonic()
         yield from self._families
 
 
