@@ -29,6 +29,8 @@ with warnings.catch_warnings():
     from alpaca.data.historical import CryptoHistoricalDataClient, StockHistoricalDataClient
     from alpaca.data.requests import CryptoBarsRequest, StockBarsRequest
     from alpaca.data.timeframe import TimeFrame
+    from massive import RESTClient as MassiveClient
+    from massive.exceptions import AuthError, BadResponse
 
 WEEK = (THURSDAY_LABEL - 3 * 86_400, FRIDAY_LABEL + 86_400)
 
@@ -179,3 +181,40 @@ def test_polygon_api_client_understands_refusals(evening: Stand) -> None:
     with polygon_client(evening, "guess") as client, pytest.raises(requests.HTTPError) as refused:
         client.stocks_equities_aggregates("SPY", 1, "day", "2025-11-17", "2025-11-21")
     assert refused.value.response.status_code == 401
+
+
+def massive_client(stand: Stand, key: str = "sandbox") -> MassiveClient:
+    """The vendor's client of today: polygon under its new name."""
+    return MassiveClient(key, base=stand.sandbox.vendor("polygon"), retries=0)
+
+
+def test_massive_follows_the_pages_of_minutes(evening: Stand) -> None:
+    bounds = (epoch(OPEN) * 1000, epoch(CLOSE) * 1000 - 1)
+    found = list(
+        massive_client(evening).list_aggs("AAPL", 1, "minute", *bounds, adjusted=False, limit=100)
+    )
+    true = evening.sandbox.truth("AAPL", OPEN, CLOSE)
+    columns = {
+        "t": [bar.timestamp // 1000 for bar in found],
+        "o": [bar.open for bar in found],
+        "h": [bar.high for bar in found],
+        "l": [bar.low for bar in found],
+        "c": [bar.close for bar in found],
+        "v": [bar.volume for bar in found],
+        "vw": [bar.vwap for bar in found],
+        "n": [bar.transactions for bar in found],
+    }
+    assert columns == {name: true[name] for name in columns}
+    assert evening.sandbox.stats("polygon")["calls"] > 1
+
+
+def test_massive_reads_a_grouped_day(evening: Stand) -> None:
+    day = massive_client(evening).get_grouped_daily_aggs("2025-11-21")
+    true = evening.sandbox.truth("SPY", FRIDAY_LABEL, FRIDAY_LABEL + 86_400, "1d")
+    (spy,) = [bar for bar in day if bar.ticker == "SPY"]
+    assert [spy.open, spy.high, spy.low, spy.close] == [true[name][0] for name in "ohlc"]
+
+
+def test_massive_understands_refusals(evening: Stand) -> None:
+    with pytest.raises((AuthError, BadResponse), match="Unknown API Key"):
+        massive_client(evening, "guess").get_grouped_daily_aggs("2025-11-21")
