@@ -11,6 +11,7 @@ import numpy as np
 from ingestion import metrics
 from ingestion.collection.intake import Intake, take_in_answer
 from ingestion.collection.roster import Roster
+from ingestion.collection.witnesses import rejected_lately
 from ingestion.domain.bar_batch import Bools, Int64s
 from ingestion.domain.neighbours import Stored
 from ingestion.domain.source import Capability, Scope, Source
@@ -57,7 +58,12 @@ def deliver(
     """
     answer = part.answer
     taken = take_in_answer(
-        answer, symbol_ids, roster, now=clock.now().timestamp(), stored=_newest(series)
+        answer,
+        symbol_ids,
+        roster,
+        now=clock.now().timestamp(),
+        stored=_newest(series),
+        witnesses=rejected_lately,
     )
     delivered = Delivered()
     for reason, count in {**answer.dropped, **taken.dropped}.items():

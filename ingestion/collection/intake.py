@@ -7,16 +7,24 @@ dropped. No value is changed.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
+from functools import partial
 
 import numpy as np
 
 from ingestion.collection.roster import Roster
 from ingestion.domain.bar_batch import Bars, Bools, Int64s
 from ingestion.domain.neighbours import KnownSplits, Stored
-from ingestion.domain.quality import Fault, Faults, Surroundings, judge_alone, judge_beside
+from ingestion.domain.quality import (
+    Fault,
+    Faults,
+    Known,
+    Surroundings,
+    judge_alone,
+    judge_beside,
+)
 from ingestion.models.quarantine import QuarantineReason
 from ingestion.providers.base import BarAnswer
 from ingestion.providers.errors import Malformed
@@ -26,6 +34,9 @@ from universe.domain.session_grid import Placement
 
 DAILY_SETTLE_LAG_S = 20 * 60
 """How long after its session's close a daily bar may still move."""
+
+Witnesses = Callable[[Interval, Int64s], Stored]
+"""Answers with the bars of some symbols that were rejected for a jump not long ago."""
 
 CLOCK_TOLERANCE_S = {Interval.MINUTE: 60, Interval.DAY: 86_400}
 """How far ahead of us a source's clock may be: a bar that begins later is impossible. Days
@@ -59,18 +70,19 @@ def take_in(
     *,
     now: float,
     stored: Stored | None = None,
+    witnesses: Witnesses | None = None,
     splits: KnownSplits | None = None,
 ) -> Intake:
     """Sort out `bars`, whose owners are ids of symbols in `roster`.
 
     `now` is the epoch second at which the source had answered. `stored` are stored bars
     next to the batch (same owners), such as each symbol's newest: without them the first
-    and last bars of a batch are judged by one side only.
+    and last bars of a batch are judged by one side only. `witnesses` is asked for bars
+    rejected earlier, but only where a bar of this batch would be rejected for a jump.
 
     Raises BarsFromTheFuture, DateNotCovered (a bar outside what its calendar's sessions
     cover) and LookupError (an owner that is not in the roster).
     """
-    stored = stored or Stored.nothing()
     _refuse_future(bars, interval, now)
     finished = _finished(bars, interval, roster, now)
     unfinished = len(bars) - int(np.count_nonzero(finished))
@@ -79,8 +91,12 @@ def take_in(
     around, extended = _surroundings(bars.owner, bars.ts, interval, roster)
     alone = judge_alone(bars, interval, around)
     sound, dropped = _last_words(bars, alone.faults)
-    session = _surroundings(stored.owner, stored.ts, interval, roster)[0].session
-    beside = judge_beside(bars, sound, interval, around, stored, session, splits or {})
+    known = partial(_known, stored or Stored.nothing(), interval, roster)
+    judge = partial(judge_beside, bars, sound, interval, around)
+    beside = judge(known(Stored.nothing()), splits or {})
+    doubted = np.unique(bars.owner[beside.faults != Fault.NONE])
+    if witnesses is not None and len(doubted):
+        beside = judge(known(witnesses(interval, doubted)), splits or {})
     faults = np.maximum(alone.faults, beside.faults)
     accepted = sound[beside.faults[sound] == Fault.NONE]
     if unfinished:
@@ -97,6 +113,7 @@ def take_in_answer(
     *,
     now: float,
     stored: Stored | None = None,
+    witnesses: Witnesses | None = None,
     splits: KnownSplits | None = None,
 ) -> Intake:
     """`take_in` for a provider's answer; `symbol_ids` is parallel to its request's
@@ -107,7 +124,9 @@ def take_in_answer(
     bars = answer.bars.owned_by(symbol_ids[answer.bars.owner])
     interval = answer.request.interval
     try:
-        return take_in(bars, interval, roster, now=now, stored=stored, splits=splits)
+        return take_in(
+            bars, interval, roster, now=now, stored=stored, witnesses=witnesses, splits=splits
+        )
     except BarsFromTheFuture as error:
         raise Malformed(answer.source.provider, f"bars_{interval}", str(error)) from error
 
@@ -131,6 +150,14 @@ def _finished(bars: Bars, interval: Interval, roster: Roster, now: float) -> Boo
         rows = np.flatnonzero(calendar == number)
         finished[rows] = grid.closes_of(bars.ts[rows]) + DAILY_SETTLE_LAG_S <= now
     return finished
+
+
+def _known(stored: Stored, interval: Interval, roster: Roster, witnesses: Stored) -> Known:
+    session = [
+        _surroundings(beside.owner, beside.ts, interval, roster)[0].session
+        for beside in (stored, witnesses)
+    ]
+    return Known(stored, witnesses, np.concatenate(session))
 
 
 def _surroundings(

@@ -26,9 +26,13 @@ KnownSplits = Mapping[int, Sequence[tuple[int, float]]]
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """Bars that the store has next to the ones to judge: their word counts, and they are
-    not judged again. Parallel arrays in any order; `owner` means what it means in the
-    batch. Where only the close is known, `open` is the close too."""
+    """Bars known beside the ones to judge, that are not judged again. Parallel arrays in any
+    order; `owner` means what it means in the batch. Where only the close is known, `open` is
+    the close too.
+
+    The word of stored bars counts. Witnesses, bars that were rejected earlier, count only
+    where they agree with the bar right beside them: what came in two batches is judged as
+    if it had come in one."""
 
     owner: Int64s
     ts: Int64s
@@ -51,10 +55,14 @@ class Objection:
     detail: str
 
 
+STORED, WITNESS = -1, -2
+
+
 @dataclass(frozen=True, slots=True)
 class Trail:
     """Bars in order of owner and time, cut into runs of neighbours: the minutes of one
-    session, or days without a hole. `row` points into the judged bars, -1: a stored one."""
+    session, or days without a hole. `row` points into the judged bars, or is STORED or
+    WITNESS."""
 
     interval: Interval
     owner: Int64s
@@ -71,17 +79,20 @@ class Trail:
         bars: Bars,
         rows: Int64s,
         stored: Stored,
+        witnesses: Stored,
         run: Int64s,
         interval: Interval,
         splits: KnownSplits,
     ) -> Trail:
-        """The `rows` of `bars`, and what is stored beside them. `run` names the session of
-        each (rows first, then stored) for minutes; days are cut by NEIGHBOUR_DAYS."""
-        origin = np.concatenate((rows, np.full(len(stored.ts), -1, np.int64)))
-        owner = np.concatenate((bars.owner[rows], stored.owner))
-        ts = np.concatenate((bars.ts[rows], stored.ts))
-        # A stored version of a bar that is judged is no neighbour of it: it goes.
-        order = np.lexsort((origin < 0, ts, owner))
+        """The `rows` of `bars`, and what is known beside them. `run` names the session of
+        each (rows first, then stored, then witnesses) for minutes; days are cut by
+        NEIGHBOUR_DAYS."""
+        beside = [np.full(len(stored.ts), STORED), np.full(len(witnesses.ts), WITNESS)]
+        origin = np.concatenate((rows, *beside)).astype(np.int64)
+        owner = np.concatenate((bars.owner[rows], stored.owner, witnesses.owner))
+        ts = np.concatenate((bars.ts[rows], stored.ts, witnesses.ts))
+        # Another version of a bar that is judged or stored is no neighbour of it: it goes.
+        order = np.lexsort((-np.minimum(origin, 0), ts, owner))
         keep = np.ones(len(order), np.bool_)
         same = (owner[order][1:] == owner[order][:-1]) & (ts[order][1:] == ts[order][:-1])
         keep[1:] = ~(same & (origin[order][1:] < 0))
@@ -93,8 +104,8 @@ class Trail:
         else:
             apart = np.diff(ts) > NEIGHBOUR_DAYS * Interval.DAY.seconds
         starts[1:] = (owner[1:] != owner[:-1]) | apart
-        opens = np.concatenate((bars.open[rows], stored.open))[order]
-        closes = np.concatenate((bars.close[rows], stored.close))[order]
+        opens = np.concatenate((bars.open[rows], stored.open, witnesses.open))[order]
+        closes = np.concatenate((bars.close[rows], stored.close, witnesses.close))[order]
         return cls(interval, owner, ts, opens, closes, origin[order], starts, splits)
 
     def jump(self, earlier: int, later: int) -> float:
@@ -137,12 +148,15 @@ def _judge_run(trail: Trail, run: range, agrees: Bools) -> Iterator[Objection]:
         for at in run:
             before = at - 1 if at > run.start else None
             after = at + 1 if at + 1 < run.stop else None
-            yield from _judge(trail, before, at, after)
+            if trail.row[at] != WITNESS:
+                yield from _judge(trail, before, at, after)
         return
     believed = np.flatnonzero(trusted) + run.start
     before = None
     for at in run:
         if not trusted[at - run.start]:
+            if trail.row[at] == WITNESS:
+                continue
             later = int(np.searchsorted(believed, at))
             after = int(believed[later]) if later < len(believed) else None
             objection = list(_judge(trail, before, at, after))
@@ -155,7 +169,7 @@ def _judge_run(trail: Trail, run: range, agrees: Bools) -> Iterator[Objection]:
 def _trusted(trail: Trail, run: range, agrees: Bools) -> Bools:
     """Which bars of a run need no judging: the stored ones, and those that agree with the
     bar right beside them. Without any, the first two that agree over one between them."""
-    trusted = trail.row[run.start : run.stop] < 0
+    trusted: Bools = trail.row[run.start : run.stop] == STORED
     trusted[:-1] |= agrees
     trusted[1:] |= agrees
     if not trusted.any():

@@ -99,21 +99,31 @@ def judge_alone(bars: Bars, interval: Interval, around: Surroundings) -> Verdict
     return Verdicts(faults, details)
 
 
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known beside the bars to judge. `session` is to `stored`, and behind them
+    `witnesses`, what `Surroundings.session` is to the bars."""
+
+    stored: Stored
+    witnesses: Stored
+    session: Int64s
+
+
 def judge_beside(
     bars: Bars,
     rows: Int64s,
     interval: Interval,
     around: Surroundings,
-    stored: Stored,
-    stored_session: Int64s,
+    known: Known,
     splits: KnownSplits,
 ) -> Verdicts:
     """Judge the `rows`, each (owner, ts) once, by the bars beside them. The verdicts are
-    parallel to `bars`; `stored_session` is to `stored` what `around.session` is to `bars`."""
+    parallel to `bars`."""
     faults = np.zeros(len(bars), np.uint8)
     details = {}
-    session = np.concatenate((around.session[rows], stored_session))
-    for objection in objections(Trail.of(bars, rows, stored, session, interval, splits)):
+    session = np.concatenate((around.session[rows], known.session))
+    trail = Trail.of(bars, rows, known.stored, known.witnesses, session, interval, splits)
+    for objection in objections(trail):
         faults[objection.row] = _OF_JUMP[objection.kind]
         details[objection.row] = objection.detail
     return Verdicts(faults, details)

@@ -11,6 +11,7 @@ import numpy as np
 
 from ingestion.collection.intake import Intake
 from ingestion.collection.roster import Roster
+from ingestion.collection.witnesses import rejected_lately
 from ingestion.domain.bar_batch import Bars, Int64s
 from ingestion.domain.neighbours import Stored
 from ingestion.domain.source import Basis
@@ -126,7 +127,8 @@ def _taken_in(
     """Every file's rows, through intake."""
     for file, layout in plan.files:
         before = 0
-        windows = Windows(layout.interval, _roster(plan.tickers), _stored(layout.interval))
+        interval = layout.interval
+        windows = Windows(interval, _roster(plan.tickers), _stored(interval), rejected_lately)
         try:
             for block in read(file, layout, problems):
                 rows = convert(block, layout, file.name, problems)

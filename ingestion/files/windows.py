@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ingestion.collection.intake import Intake, take_in
+from ingestion.collection.intake import Intake, Witnesses, take_in
 from ingestion.collection.roster import Roster
 from ingestion.domain.bar_batch import Bars, Bools, Int64s
 from ingestion.domain.neighbours import Stored
@@ -31,9 +31,11 @@ class Windows:
         interval: Interval,
         roster: Callable[[Int64s], Roster],
         stored: Callable[[Bars], Stored],
+        witnesses: Witnesses | None = None,
     ) -> None:
         """`roster` answers for symbol ids; `stored` for bars of symbols that were not fed
-        before: what the store has next to them."""
+        before: what the store has next to them; `witnesses` as for `take_in`."""
+        self._witnesses = witnesses
         self._interval, self._roster, self._stored = interval, roster, stored
         self._held = Bars.empty()
         self._context = Stored.nothing()
@@ -58,7 +60,9 @@ class Windows:
 
     def _take_in(self, bars: Bars, now: float) -> Intake:
         roster = self._roster(np.unique(np.concatenate((bars.owner, self._context.owner))))
-        return take_in(bars, self._interval, roster, now=now, stored=self._context)
+        return take_in(
+            bars, self._interval, roster, now=now, stored=self._context, witnesses=self._witnesses
+        )
 
     def _hold_back(self, intake: Intake) -> Intake:
         jumped = np.array([reason in _JUMPS for reason in intake.rejected.reasons], np.bool_)

@@ -240,6 +240,33 @@ def test_stored_bars_are_neighbours_of_the_batch() -> None:
     assert take(beside("2014-06-06T13:30", 645)) == 1
 
 
+def test_witnesses_are_called_only_where_a_bar_is_in_doubt() -> None:
+    """The second day at a split's level, when the first one has been rejected."""
+    called: list[list[int]] = []
+    friday, monday, tuesday = (at(f"2014-06-{day}") for day in ("06", "09", "10"))
+
+    def column(value: float) -> np.ndarray:
+        return np.array([value])
+
+    def witnesses(interval: Interval, ids: np.ndarray) -> Stored:
+        called.append(ids.tolist())
+        return Stored(np.array([STOCK]), np.array([monday]), column(92.69), column(93.7))
+
+    before = Stored(np.array([STOCK]), np.array([friday]), column(650.0), column(645.57))
+    assert (tuesday - monday) == 86_400
+
+    def take(*rows: tuple[int, str, float]) -> int:
+        intake = take_in(
+            bars(*rows), Interval.DAY, ROSTER, now=LATER, stored=before, witnesses=witnesses
+        )
+        return len(intake.bars)
+
+    assert take((COIN, "2014-06-10", 600), (STOCK, "2014-06-10", 94.64)) == 2
+    assert called == [[STOCK]]
+    assert take((COIN, "2014-06-10", 600), (STOCK, "2014-06-09", 640)) == 2
+    assert called == [[STOCK]]
+
+
 def test_a_quiet_night_then_a_split() -> None:
     """The raw series of AAPL around its 7:1 split on 2014-06-09, prices as they were."""
     intake = days(

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from ingestion.domain.bar_batch import Bars
 from ingestion.domain.neighbours import KnownSplits, Stored
-from ingestion.domain.quality import Fault, Surroundings, judge_alone, judge_beside
+from ingestion.domain.quality import Fault, Known, Surroundings, judge_alone, judge_beside
 from ingestion.models.quarantine import QuarantineReason
 from tests.ingestion.market_week import at
 from universe.domain.interval import Interval
@@ -187,6 +187,7 @@ def rejected(
     session: Sequence[int] | None = None,
     stored: Sequence[tuple[int, float]] = (),
     stored_session: int = 0,
+    witnesses: Sequence[tuple[int, float]] = (),
     splits: KnownSplits | None = None,
 ) -> dict[int, tuple[str, str]]:
     """Which of some flat bars of one symbol, a minute (a day) apart, are rejected and why.
@@ -202,9 +203,15 @@ def rejected(
     )
     where = around(len(prices), 0 if session is None else session)
     of_stored = np.full(len(stored), stored_session, np.int64)
-    verdicts = judge_beside(
-        bars, np.arange(len(prices)), interval, where, beside, of_stored, splits or {}
+    heard = Stored(
+        np.ones(len(witnesses), np.int64),
+        np.array([OPEN // DAY * DAY + at * interval.seconds for at, _ in witnesses], np.int64),
+        *(np.array([price for _, price in witnesses], np.float64),) * 2,
     )
+    session_of = np.concatenate((of_stored, np.zeros(len(witnesses), np.int64)))
+    known = Known(beside, heard, session_of)
+    rows = np.arange(len(prices))
+    verdicts = judge_beside(bars, rows, interval, where, known, splits or {})
     return {
         int(row): (Fault(verdicts.faults[row]).name.lower(), verdicts.details[int(row)])
         for row in np.flatnonzero(verdicts.faults)
@@ -260,11 +267,27 @@ def test_a_stored_bar_vouches_for_its_neighbours_and_is_not_judged() -> None:
     assert sorted(rejected([100, 50], ts=[0, 1], stored=[(-1, 100), (1, 50)])) == [1]
 
 
+def test_a_rejected_bar_bears_witness_for_the_next_one() -> None:
+    """What comes bar by bar is judged as if it had come at once."""
+    before = [(-2, 100.0)]
+    assert sorted(rejected([50], stored=before)) == [0]
+    assert rejected([50], stored=before, witnesses=[(-1, 50)]) == {}
+    assert sorted(rejected([50], stored=before, witnesses=[(-1, 700)])) == [0]
+    # A witness beside a good bar says nothing against it, nor for a bar further on.
+    assert rejected([100], stored=before, witnesses=[(-1, 50)]) == {}
+    assert sorted(rejected([100, 50], stored=before, witnesses=[(-1, 50)])) == [1]
+    # It is not judged itself, and what is judged again needs no witness of its own.
+    assert sorted(rejected([50, 100, 100], witnesses=[(0, 50)])) == [0]
+    assert sorted(rejected([50], witnesses=[(-1, 700)])) == [0]
+    assert rejected([50], stored=[(-2, 50.0)], witnesses=[(-1, 700)]) == {}
+
+
 def test_another_symbol_is_no_neighbour() -> None:
     bars = flat([1, 2, 1, 2], [0, 0, 60, 60], [10, 500, 10, 500])
     nothing, none = Stored.nothing(), np.empty(0, np.int64)
     rows = np.array([0, 2, 1, 3])
-    verdicts = judge_beside(bars, rows, Interval.MINUTE, around(4), nothing, none, {})
+    known = Known(nothing, nothing, none)
+    verdicts = judge_beside(bars, rows, Interval.MINUTE, around(4), known, {})
     assert not verdicts.faults.any()
 
 

@@ -113,6 +113,26 @@ def test_broken_bars_go_to_quarantine_not_to_the_errors(
     assert stored(june["AAPL"].id) == MINUTES[:4] + MINUTES[9:]
 
 
+def test_a_new_level_is_believed_when_the_next_file_confirms_it(
+    june: dict[str, Symbol], tmp_path: Path, import_bars: Run
+) -> None:
+    """AAPL's 7:1 split of 2014-06-09, a file a day, while nobody has told of the split."""
+    days = {
+        "2014-06-05": "646.25,649.35,642.61,647.35",
+        "2014-06-06": "650,651.25,644.48,645.57",
+        "2014-06-09": "92.69,93.88,91.75,93.7",
+        "2014-06-10": "94.64,95.05,93.57,94.25",
+    }
+    for day, prices in days.items():
+        file = tmp_path / f"{day}.csv"
+        file.write_text(f"symbol,date,o,h,l,c,v\nAAPL,{day},{prices},1\n")
+        import_bars(file, "--basis", "raw", "--interval", "1d")
+    bars = stored(june["AAPL"].id, daily=True)
+    assert [bar[4] for bar in bars] == [647.35, 645.57, 94.25]
+    (doubted,) = QuarantinedBar.objects.values_list("reason", "close")
+    assert doubted == ("split_like", 93.7)
+
+
 def test_an_unfinished_session_waits(
     june: dict[str, Symbol], tmp_path: Path, import_bars: Run
 ) -> None:
