@@ -3,6 +3,7 @@ published hours."""
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 
 import numpy as np
@@ -287,6 +288,19 @@ def test_many_years_are_placed_alike_in_any_order() -> None:
     order = np.random.default_rng(3).permutation(len(ts))
     for _ in range(2):
         assert one.place(ts[order]).tolist() == want[order].tolist()
+
+
+def test_threads_may_ask_a_new_grid_at_once() -> None:
+    """Every thread finds the table unpainted and paints it."""
+    days = [f"{year}-06-{day:02}" for year in range(1990, 2020) for day in (3, 4, 5)]
+    sessions = [new_york_day(day) for day in days]
+    ts = np.concatenate([np.arange(one.extended_open, one.extended_close, 60) for one in sessions])
+    want = np.tile(np.repeat([E, R, E], [330, 390, 240]), len(days))
+    for _ in range(5):
+        one = grid(*sessions, first="1990-01-01", last="2019-12-31")
+        with ThreadPoolExecutor(8) as pool:
+            answers = list(pool.map(one.place, [ts] * 16))
+        assert all(np.array_equal(answer, want) for answer in answers)
 
 
 @pytest.mark.parametrize(

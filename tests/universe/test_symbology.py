@@ -17,6 +17,7 @@ from universe.services.symbology import (
     UnknownSymbol,
     expected_range,
     resolve,
+    resolve_many,
     ticker_on,
     tickers_in,
 )
@@ -253,3 +254,11 @@ def test_expected_where_sessions_open_the_day_before(company: Symbol) -> None:
     assert futures.expected_labels(within.start, within.end).tolist() == [
         label_of(date(2024, 6, 5))
     ]
+
+
+def test_many_at_once_are_what_each_would_be(fox: Symbol, xnys: ExchangeCalendar) -> None:
+    bare = Symbol.objects.create(ticker="AAPL", calendar=xnys, tier="T0", asset_class="equity")
+    listed(xnys, ("FB", None, None), delisted_on=date(2005, 3, 1), active=False)
+    new = listed(xnys, ("FB", None, None), listed_on=date(2012, 5, 18))
+    found = resolve_many(["foxa", "NWSA", "aapl", "FB", "ZZZZ"])
+    assert found == {"FOXA": fox, "AAPL": bare, "FB": new}
