@@ -49,17 +49,15 @@ class Tickers:
     def ids(self, tickers: list[str], which: Int64s, ts: Int64s, interval: Interval) -> Int64s:
         """The symbol id of each row, or UNKNOWN. `which` indexes `tickers`."""
         self._learn(tickers)
-        found = np.full(len(which), UNKNOWN, np.int64)
-        for number, ticker in enumerate(tickers):
-            candidates = self._candidates[_normal(ticker)]
-            rows = which == number
-            if len(candidates) == 1:
-                found[rows] = next(iter(candidates))
-            elif candidates:
-                labels = self._labels(candidates, ts[rows], interval)
-                days, of_row = np.unique(labels, return_inverse=True)
-                ids = [self._on(_normal(ticker), int(day)) for day in days]
-                found[rows] = np.array(ids, np.int64)[of_row]
+        candidates = [self._candidates[_normal(ticker)] for ticker in tickers]
+        only = [next(iter(ids)) if len(ids) == 1 else UNKNOWN for ids in candidates]
+        found = np.array(only, np.int64)[which] if tickers else np.empty(0, np.int64)
+        for number in (at for at, ids in enumerate(candidates) if len(ids) > 1):
+            rows = np.flatnonzero(which == number)
+            labels = self._labels(candidates[number], ts[rows], interval)
+            days, of_row = np.unique(labels, return_inverse=True)
+            ids = [self._on(_normal(tickers[number]), int(day)) for day in days]
+            found[rows] = np.array(ids, np.int64)[of_row]
         return found
 
     def symbols(self, ids: Iterable[int]) -> list[Symbol]:

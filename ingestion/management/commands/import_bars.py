@@ -16,6 +16,7 @@ from typing import Any
 from zoneinfo import available_timezones
 
 from django.core.management.base import BaseCommand, CommandError
+from django.db import DatabaseError
 from tqdm import tqdm
 
 from ingestion.domain.source import Basis
@@ -88,14 +89,14 @@ class Command(BaseCommand):
         self._say([_describe(written)])
 
     def _store(self, plan: importing.Plan, source: str | None, *, again: bool) -> Written:
+        onwards = "What is written stays; the same command goes on from there."
         try:
             with _progress("Writing", plan.size) as advance:
                 return importing.store(plan, advance, source=source, again=again)
         except KeyboardInterrupt:
-            raise CommandError(
-                "Interrupted. What is written stays; the same command goes on from there.",
-                returncode=130,
-            ) from None
+            raise CommandError(f"Interrupted. {onwards}", returncode=130) from None
+        except DatabaseError as error:
+            raise CommandError(f"The database failed: {error}\n{onwards}") from error
 
     def _complain(self, problems: Problems, *, fatal: bool) -> None:
         if not len(problems):

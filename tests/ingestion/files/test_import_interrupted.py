@@ -11,13 +11,19 @@ from typing import Any
 
 import psycopg
 import pytest
+from django.core.management import CommandError
+from django.db import OperationalError
 
 from ingestion.domain.source import Basis
 from ingestion.files import importing
 from ingestion.files.layout import Declaration, Label
+from ingestion.files.problems import Problems
 from ingestion.models import CandleIntraday, IngestCommit
 from ingestion.store import writer
 from ingestion.store.changes import CandleWrite, WriteResult
+from tests.ingestion.files import truth
+from tests.ingestion.files.conftest import Run
+from tests.ingestion.files.truth import MINUTES
 from tests.ingestion.market_week import at
 from tests.processes import manage, run_manage, running, service_environment
 from universe.models import Symbol
@@ -68,6 +74,42 @@ def test_a_crash_between_two_transactions(
     names = list(IngestCommit.objects.values_list("job_id", flat=True))
     assert len(names) == len(set(names)) == -(-minutes // small)
     assert taken[0] in names
+
+
+@pytest.mark.parametrize(
+    ("failure", "words", "code"),
+    [
+        (KeyboardInterrupt(), "Interrupted. What is written stays; the same command goes on", 130),
+        (OperationalError("disk full"), "The database failed: disk full\nWhat is written stays", 1),
+    ],
+)
+def test_an_end_in_the_middle_is_explained(
+    june: dict[str, Symbol],
+    tmp_path: Path,
+    import_bars: Run,
+    monkeypatch: pytest.MonkeyPatch,
+    failure: BaseException,
+    words: str,
+    code: int,
+) -> None:
+    def fail(*arguments: object, **options: object) -> None:
+        raise failure
+
+    monkeypatch.setattr(importing, "store", fail)
+    file = coin_file(tmp_path, 100, at("2014-06-05"))
+    with pytest.raises(CommandError, match=words) as error:
+        import_bars(file, "--basis", "raw", "--label", "open")
+    assert error.value.returncode == code
+
+
+def test_progress_adds_up_to_the_files(june: dict[str, Symbol], tmp_path: Path) -> None:
+    files = [truth.new_york_opens(tmp_path, MINUTES), truth.parquet_epoch(tmp_path, MINUTES),
+             truth.epoch_milliseconds_without_header(tmp_path, MINUTES)]  # fmt: skip
+    plan = importing.plan(files, DECLARED)
+    steps: list[int] = []
+    importing.check(plan, Problems(), steps.append)
+    assert sum(steps) == plan.size == sum(file.stat().st_size for file in files)
+    assert min(steps) >= 0
 
 
 # ---- a real process, killed ----------------------------------------------------------------
