@@ -28,7 +28,11 @@ from ingestion.store.bar_query import BarQuery, Fetched, StoredRows
 from ingestion.store.moments import at_seconds, at_us
 from universe.domain.interval import Interval
 
-_KINDS: Mapping[str, type[pg_arrays.Column]] = {"trades": pg_arrays.Int4, "as_of": pg_arrays.Time}
+_KINDS: Mapping[str, type[pg_arrays.Column]] = {
+    "symbol_id": pg_arrays.Int4,
+    "trades": pg_arrays.Int4,
+    "as_of": pg_arrays.Time,
+}
 _MARKS = np.dtype([("day", ">i4"), ("bitmap", "u1", (180,))])
 _ARRAY_HEADER = 20  # bytes before an array's elements
 _EMPTY = b"\0\0\0\0"  # an array without a dimension, for the NULL that stands for none
@@ -66,9 +70,14 @@ def fetch(query: BarQuery) -> Fetched:
 def latest(symbol_ids: Sequence[int], interval: Interval) -> list[LatestBar]:
     """The newest stored bar of each symbol that has one."""
     parameters = {"symbols": pg_arrays.Int4(symbol_ids), "interval": interval.value}
-    with connection.wrap_database_errors, pg_arrays.cursor() as cursor:
-        cursor.execute(reader_sql.latest(interval), parameters)
-        return [LatestBar(*row) for row in cursor.fetchall()]
+    statement = reader_sql.latest(interval)
+    rows = _rows(_execute(statement, parameters, arrays=True), reader_sql.LATEST)
+    symbols, *prices, as_of = (column.tolist() for column in rows.columns)
+    sources = [rows.sources[code] for code in rows.source]
+    bars = zip(
+        symbols, rows.ts.tolist(), *prices, sources, rows.extended.tolist(), as_of, strict=True
+    )
+    return [LatestBar(*bar) for bar in bars]
 
 
 def stamp(symbol_id: int, interval: Interval) -> Stamp:

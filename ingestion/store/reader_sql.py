@@ -9,7 +9,11 @@ from __future__ import annotations
 
 from functools import cache
 
+from ingestion.store.bar_query import PRICES
 from universe.domain.interval import Interval
+
+LATEST = ("symbol_id", *PRICES, "as_of")
+"""The columns of the newest bars, beside `ts`, source and extended."""
 
 _CANDLES = {Interval.MINUTE: "candles_intraday", Interval.DAY: "candles_daily"}
 _REVISIONS = {
@@ -79,21 +83,25 @@ def former(interval: Interval, columns: tuple[str, ...]) -> str:
             WHERE symbol_id = %(symbol)s AND ts = changed.at
             AND superseded_at > %(as_of)s
             ORDER BY superseded_at LIMIT 1
-        ) version
-        WHERE version.as_of <= %(as_of)s
+        ) bars
+        WHERE bars.as_of <= %(as_of)s
     """  # noqa: S608 (made of our own words only)
 
 
 @cache
 def latest(interval: Interval) -> str:
-    """The newest stored bar of each of %(symbols)s that has one, as LatestBar's fields."""
+    """Arrays of the newest stored bar of each of %(symbols)s that has one: `ts`, source, the
+    LATEST columns, extended.
+
+    LIMIT keeps the search for one bar what it is, a seek in the one partition that holds it:
+    planned as a join, it may become a scan of them all.
+    """
     return f"""
-        SELECT candle.symbol_id, extract(epoch FROM candle.ts)::bigint, candle.open, candle.high,
-            candle.low, candle.close, candle.volume, candle.source, candle.extended,
-            (extract(epoch FROM candle.as_of) * 1000000)::bigint
-        FROM series
-        JOIN {_CANDLES[interval]} candle
-            ON candle.symbol_id = series.symbol_id AND candle.ts = series.newest_ts
+        SELECT {_arrays(("ts", "source", *LATEST, "extended"))}
+        FROM series CROSS JOIN LATERAL (
+            SELECT candle.* FROM {_CANDLES[interval]} candle
+            WHERE candle.symbol_id = series.symbol_id AND candle.ts = series.newest_ts LIMIT 1
+        ) bars
         WHERE series.symbol_id = ANY(%(symbols)s) AND series.interval = %(interval)s
     """  # noqa: S608 (made of our own words only)
 
@@ -103,4 +111,6 @@ def _arrays(columns: tuple[str, ...]) -> str:
 
 
 def _filled(column: str) -> str:
-    return f"coalesce({column}, {_UNKNOWN[column]})" if column in _UNKNOWN else column
+    return (
+        f"coalesce(bars.{column}, {_UNKNOWN[column]})" if column in _UNKNOWN else f"bars.{column}"
+    )
