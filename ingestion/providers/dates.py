@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime, time
 from zoneinfo import ZoneInfo
 
-from universe.domain.session_grid import date_of, label_of
+from universe.domain.session import date_of, label_of
 from universe.domain.time_range import TimeRange
 
 _DAY = 86_400
@@ -42,6 +42,6 @@ def pieces(whole: TimeRange, seconds: int) -> Iterator[TimeRange]:
         yield TimeRange(start, min(start + seconds, whole.end))
 
 
-def iso(epoch: int) -> str:
+def rfc3339(epoch: int) -> str:
     """An epoch second as `2026-01-02T14:30:00Z`."""
     return datetime.fromtimestamp(epoch, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -115,6 +115,11 @@ def has_key(provider: str) -> bool:
     return bool(environment.sandbox_url) or all(_credentials(provider, environment))
 
 
+def key_variables(provider: str) -> tuple[str, ...]:
+    """The environment variables that hold `provider`'s credentials."""
+    return tuple(name.upper() for name in _KEYS[provider])
+
+
 def enabled(provider: str) -> bool:
     """Whether the operator lets us call `provider` (`PROVIDERS_ENABLED`)."""
     return provider in runtime_config.current().providers_enabled

@@ -17,7 +17,7 @@ import numpy as np
 from ingestion.domain.bar_batch import Bars, Bools, Int64s
 from ingestion.providers.errors import Malformed
 from universe.domain.interval import Interval
-from universe.domain.session_grid import label_of
+from universe.domain.session import label_of
 from universe.domain.time_range import TimeRange
 
 CLOCK_TOLERANCE_S = 5

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from ingestion.domain.source import Basis, Scope, Source
 from ingestion.providers.alpaca.parse import Page, parse_bars
 from ingestion.providers.base import BarAnswer, BarRequest, CallGate
-from ingestion.providers.dates import first_label, iso, last_label, local_midnight
+from ingestion.providers.dates import first_label, last_label, local_midnight, rfc3339
 from ingestion.providers.enquiry import Enquiry
 from ingestion.providers.errors import NotEntitled, ProviderError, UnknownSymbol
 from ingestion.providers.http import HttpClient, VendorRules
@@ -181,8 +181,8 @@ def _params(enquiry: Enquiry, zone: str) -> Mapping[str, str]:
         timeframe, start, end = "1Min", enquiry.range.start, enquiry.range.end - 1
     return {
         "timeframe": timeframe,
-        "start": iso(start),
-        "end": iso(end),
+        "start": rfc3339(start),
+        "end": rfc3339(end),
         "limit": str(_ROWS),
         "sort": "asc",
     }

@@ -19,7 +19,7 @@ from ingestion.providers.columns import Rows
 from ingestion.providers.errors import Incomplete, ProviderError
 from ingestion.providers.screening import Parsed, Window, refuse_future, screen
 from ingestion.providers.tickers import NEW_YORK
-from universe.domain.session_grid import label_of
+from universe.domain.session import label_of
 
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _TIME = re.compile(r"\d{2}:\d{2}")

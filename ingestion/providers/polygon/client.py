@@ -23,7 +23,7 @@ from ingestion.providers.reply import Reply
 from ingestion.providers.screening import Window
 from ingestion.providers.tickers import CRYPTO, NEW_YORK, crypto_pair, in_path
 from universe.domain.interval import Interval
-from universe.domain.session_grid import date_of
+from universe.domain.session import date_of
 from universe.domain.time_range import TimeRange
 
 SOURCE = Source(
