@@ -25,7 +25,9 @@ ABSURD_JUMP = 3.0
 """From here on, what a minute or a night did to a price needs to be confirmed."""
 
 ABSURD_DAY_RANGE = 5.0
-"""A whole day may do more: GME traded between 112.25 and 483.00 on 2021-01-28."""
+"""A whole day may do more: GME traded between 112.25 and 483.00 on 2021-01-28. Nor does a
+resemblance to a split say much of a day's range: among thousands of symbols some company
+trades over a range of 3:2 within a percent every other day."""
 
 
 class Jump(IntEnum):

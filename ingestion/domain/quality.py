@@ -15,8 +15,15 @@ from enum import IntEnum
 import numpy as np
 import numpy.typing as npt
 
-from ingestion.domain.bar_batch import Bars, Bools, Int64s
-from ingestion.domain.jumps import ABSURD_DAY_RANGE, ABSURD_JUMP, classify, describe, ratio
+from ingestion.domain.bar_batch import Bars, Bools, Float64s, Int64s
+from ingestion.domain.jumps import (
+    ABSURD_DAY_RANGE,
+    ABSURD_JUMP,
+    Jump,
+    classify,
+    describe,
+    ratio,
+)
 from ingestion.domain.neighbours import KnownSplits, Stored, Trail, objections
 from universe.domain.interval import Interval
 
@@ -90,8 +97,7 @@ def judge_alone(bars: Bars, interval: Interval, around: Surroundings) -> Verdict
     mark(Fault.OUTSIDE_HOURS, around.closed)
     mark(Fault.UNLISTED, around.unlisted)
     sound = np.flatnonzero(faults == Fault.NONE)
-    absurd = _absurd_range(interval)
-    faults[sound] = _OF_JUMP[classify(ratio(bars.high[sound], bars.low[sound]), absurd)]
+    faults[sound] = _OF_JUMP[_range_kinds(ratio(bars.high[sound], bars.low[sound]), interval)]
     details = {
         int(row): _describe(bars, int(row), Fault(faults[row]), interval)
         for row in np.flatnonzero(faults)
@@ -129,8 +135,12 @@ def judge_beside(
     return Verdicts(faults, details)
 
 
-def _absurd_range(interval: Interval) -> float:
-    return ABSURD_JUMP if interval is Interval.MINUTE else ABSURD_DAY_RANGE
+def _range_kinds(jumps: Float64s, interval: Interval) -> npt.NDArray[np.uint8]:
+    """What a bar's high over its low looks like. A day comes upon 3:2 by honest trading, so
+    its range is let be below ABSURD_DAY_RANGE, whatever split it resembles."""
+    if interval is Interval.MINUTE:
+        return classify(jumps)
+    return np.where(jumps < ABSURD_DAY_RANGE, Jump.NONE, classify(jumps)).astype(np.uint8)
 
 
 def _describe(bars: Bars, row: int, fault: Fault, interval: Interval) -> str:
@@ -170,7 +180,7 @@ def _describe(bars: Bars, row: int, fault: Fault, interval: Interval) -> str:
             return f"{when} is outside the symbol's listing"
         case _:
             jump = prices["high"] / prices["low"]
-            bound = describe(jump, _absurd_range(interval))
+            bound = describe(jump, ABSURD_JUMP if interval is Interval.MINUTE else ABSURD_DAY_RANGE)
             return f"high {prices['high']:g} over low {prices['low']:g}: {bound}"
 
 

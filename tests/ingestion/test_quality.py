@@ -143,6 +143,8 @@ def test_a_day_may_range_further_than_a_minute() -> None:
     assert verdict(265, 483, 112.25, 193.6, 5, ts=0, interval=Interval.DAY)[0] == "none"
     assert verdict(96.73, 159.18, 61.13, 76.79, 5, ts=0, interval=Interval.DAY)[0] == "none"
     assert verdict(265, 483, 112.25, 193.6, 5)[0] == "absurd_jump"
+    for high in (150, 200, 300, 400):
+        assert verdict(100, high, 100, 100, 5, ts=0, interval=Interval.DAY)[0] == "none"
     assert verdict(265, 483, 80, 193.6, 5, ts=0, interval=Interval.DAY) == (
         "split_like",
         "high 483 over low 80: a factor of 6.0375, within 1% of a 6:1 split",
