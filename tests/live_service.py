@@ -85,11 +85,14 @@ class LiveService:
         self.set_clock(text)
         at = datetime.fromisoformat(text)
         due = at.replace(second=0, microsecond=0)
-        eventually(
-            lambda: self._quiet(due),
-            f"the work due at {due} is done: {self.unfinished()}",
-            seconds=seconds,
-        )
+        try:
+            eventually(lambda: self._quiet(due), f"the work due at {due} is done", seconds=seconds)
+        except AssertionError as error:
+            raise AssertionError(f"{error}: {self.unfinished()}\n{self._logs()}") from None
+
+    def _logs(self) -> str:
+        ends = [f"== {log.name}\n{log.read_text()[-2000:]}" for log in self.folder.glob("*.log")]
+        return "\n".join(ends)
 
     def _quiet(self, due: datetime) -> bool:
         planned = self.query(
@@ -156,7 +159,12 @@ def _plain(value: object) -> object:
 
 @contextmanager
 def live_service(
-    folder: Path, universe: Path, begin: str, *sandbox_options: str, **variables: str
+    folder: Path,
+    universe: Path,
+    begin: str,
+    *sandbox_options: str,
+    sessions_until: str = "",
+    **variables: str,
 ) -> Iterator[LiveService]:
     """A migrated service with the symbols of `universe`, its clock standing at `begin`."""
     clock_file = folder / "clock"
@@ -170,6 +178,8 @@ def live_service(
             environment.pop("REDIS_URL")
         run_manage(environment, "migrate", "-v0")
         run_manage(environment, "load_universe", str(universe))
+        if sessions_until:
+            run_manage(environment, "sync_sessions", "--last", sessions_until)
         sandbox = stack.enter_context(start_sandbox(*sandbox_options, env=environment))
         environment["SANDBOX_URL"] = sandbox.url
         service = LiveService(folder, environment, clock_file, sandbox)

@@ -53,7 +53,9 @@ def live_asks(
         if key not in known:
             known[key] = _range(grid(symbol.calendar_id), interval, settled, now, lookback)
         wanted = known[key]
-        listed = wanted and symbology.expected_range(symbol, grid(symbol.calendar_id), wanted)
+        listed = wanted and symbology.expected_range(
+            symbol, grid(symbol.calendar_id), wanted, extended=interval is Interval.MINUTE
+        )
         if listed is None:
             continue
         for ticker, part in symbology.tickers_in(symbol, listed, interval):

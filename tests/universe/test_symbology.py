@@ -262,3 +262,10 @@ def test_many_at_once_are_what_each_would_be(fox: Symbol, xnys: ExchangeCalendar
     new = listed(xnys, ("FB", None, None), listed_on=date(2012, 5, 18))
     found = resolve_many(["foxa", "NWSA", "aapl", "FB", "ZZZZ"])
     assert found == {"FOXA": fox, "AAPL": bare, "FB": new}
+
+
+def test_collection_ends_with_the_extended_hours_of_the_last_session(company: Symbol) -> None:
+    wanted = span("2024-04-03 13:00", "2024-04-04 12:00")
+    collected = expected_range(company, WEEK, wanted, extended=True)
+    # 20:00 in New York, on daylight saving time, is the next day's 00:00Z.
+    assert collected == span("2024-04-03 13:00", "2024-04-04 00:00")

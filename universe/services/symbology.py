@@ -112,12 +112,15 @@ def _changes_at(symbol: Symbol, day: date, interval: Interval) -> int:
     return int(datetime.combine(day, time(0), ZoneInfo(symbol.calendar.timezone)).timestamp())
 
 
-def expected_range(symbol: Symbol, grid: SessionGrid, wanted: TimeRange) -> TimeRange | None:
+def expected_range(
+    symbol: Symbol, grid: SessionGrid, wanted: TimeRange, *, extended: bool = False
+) -> TimeRange | None:
     """The part of `wanted` in which bars of the symbol are expected: from its listing session
     to its last one, both inclusive; None when nothing is left.
 
     Right for minutes and for session labels alike: the first session counts from its label
-    or its extended open, the earlier of the two, and the last one to its close. A listing
+    or its extended open, the earlier of the two, and the last one to its close; with
+    `extended` (for minutes only) to its extended close, where collection ends. A listing
     date before the grid's coverage cuts nothing.
     """
     start, end = wanted.start, wanted.end
@@ -133,5 +136,6 @@ def expected_range(symbol: Symbol, grid: SessionGrid, wanted: TimeRange) -> Time
         last = grid.last_session_until(delisted)
         if last is None:
             return None
-        end = min(end, max(last.label + 1, last.close))
+        closes = last.extended_close if extended else last.close
+        end = min(end, max(last.label + 1, closes))
     return TimeRange(start, end) if start < end else None
