@@ -52,7 +52,14 @@ class Outcome:
         )
 
 
-def run(lane: str, marks: str, environment: Mapping[str, str], arguments: list[str]) -> Outcome:
+def run(
+    lane: str,
+    marks: str,
+    environment: Mapping[str, str],
+    arguments: list[str],
+    *,
+    workers: int = WORKERS,
+) -> Outcome:
     """Run pytest once, in a data directory of its own, and read what it reports."""
     print(f"\n=== {lane} lane ===", flush=True)
     outcome = Outcome(lane)
@@ -60,7 +67,7 @@ def run(lane: str, marks: str, environment: Mapping[str, str], arguments: list[s
     with tempfile.TemporaryDirectory(prefix=f"marketdata-{lane}-") as folder:
         report = Path(folder) / "report.xml"
         command = [sys.executable, "-m", "pytest", "-q", f"--junitxml={report}", "-m", marks]
-        command += ["-n", str(WORKERS), "--dist", "worksteal", *arguments]
+        command += ["-n", str(workers), "--dist", "worksteal", *arguments]
         inherited = {
             name: value
             for name, value in os.environ.items()
@@ -101,7 +108,8 @@ def run_all(arguments: list[str]) -> list[Outcome]:
         outcomes.append(Outcome("production", absent=str(why)))
     try:
         chromium = {"CHROMIUM": find_chromium()}
-        outcomes.append(run("browser", "browser", chromium, arguments))
+        # One worker: all pages are of one running service.
+        outcomes.append(run("browser", "browser", chromium, arguments, workers=0))
     except Absent as why:
         outcomes.append(Outcome("browser", absent=str(why)))
     return outcomes
