@@ -31,7 +31,7 @@ class Page(HTMLParser):
             self.loads.append(address)
 
 
-def test_a_browser_gets_a_page_that_says_what_this_is(client, market):  # noqa: F811 (a fixture)
+def test_a_browser_gets_a_page_that_says_what_this_is(client, market):
     response = client.get("/", headers=BROWSER)
     html = response.content.decode()
     assert response["Content-Type"] == "text/html; charset=utf-8"
@@ -44,7 +44,7 @@ def test_a_browser_gets_a_page_that_says_what_this_is(client, market):  # noqa: 
     assert "12 Jun 2014, UTC" in html
 
 
-def test_the_page_is_the_services_own_and_runs_nothing(client, market):  # noqa: F811
+def test_the_page_is_the_services_own_and_runs_nothing(client, market):
     response = client.get("/", headers=BROWSER)
     page = Page(response.content.decode())
     assert page.loads
@@ -71,7 +71,7 @@ def test_it_is_said_whether_the_data_is_real(client, db, settings, origin, said)
 
 
 @pytest.mark.parametrize("accept", ["application/json", "*/*", ""])
-def test_a_program_gets_json(client, market, accept):  # noqa: F811
+def test_a_program_gets_json(client, market, accept):
     body = client.get("/", headers={"Accept": accept}).json()
     assert body["links"]["docs"] == "http://testserver/api/docs"
     assert body["holds"] == {
@@ -83,7 +83,7 @@ def test_a_program_gets_json(client, market, accept):  # noqa: F811
     assert body["holds"]["commits"] >= 2
 
 
-def test_counts_need_the_scope_read(client, market, settings, key):  # noqa: F811
+def test_counts_need_the_scope_read(client, market, settings, key):
     settings.PUBLIC_READ = False
     assert client.get("/").json()["holds"] is None
     assert client.get("/", headers=key("read")).json()["holds"]

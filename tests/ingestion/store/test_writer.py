@@ -68,7 +68,7 @@ def test_bars_series_cursor_and_commit_are_written_together(symbol: Symbol) -> N
     records = events.unpack(bytes(commit.events or b""))
     assert records["close"].tolist() == [90.0, 91.0]
     assert records["kind"].tolist() == [events.INSERTED] * 2
-    assert {series.as_of, commit.as_of} == {CandleIntraday.objects.first().as_of}  # type: ignore[union-attr]
+    assert {series.as_of, commit.as_of} == {CandleIntraday.objects.first().as_of}  # type: ignore[union-attr]  # there is one
 
 
 def test_the_same_batch_again_writes_nothing(symbol: Symbol) -> None:
