@@ -116,12 +116,14 @@ class Fetched:
     regular: Int64s
     """The `ts` of today's regular bars, ascending, at least as far as `rows` reach."""
     no_trade: Int64s
-    """The `ts` of the bars in `[start, end)` that are marked as without a trade, ascending."""
+    """The `ts` of the bars that are marked as without a trade, ascending, of the UTC days
+    that `[start, end)` touches."""
 
 
 class BarReader(Protocol):
-    """What the reader needs of a database. Two answers: `reader_portable` for every one,
-    `reader_postgres`; both modules have these functions."""
+    """What the reader needs of a database. Answers: `reader_portable` for every one, which
+    the others must agree with, `reader_postgres` and `reader_sqlite`; all three modules have
+    these functions."""
 
     def fetch(self, query: BarQuery) -> Fetched:
         """Bars and all that is said about them."""

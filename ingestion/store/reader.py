@@ -14,7 +14,7 @@ from django.db import connection
 from ingestion.domain.bar_series import BarChunk, BarPage, Hours, LatestBar, Stamp
 from ingestion.domain.completeness import completeness
 from ingestion.domain.expectation import Expectation
-from ingestion.store import reader_portable, reader_postgres
+from ingestion.store import reader_portable, reader_postgres, reader_sqlite
 from ingestion.store.bar_query import DETAILS, BarQuery, BarReader, Fetched, StoredRows
 from marketdata_site import clock
 from universe.domain.interval import Interval
@@ -125,9 +125,12 @@ def stream(
             start = None if following is None else following + 1
 
 
+_BACKENDS: Mapping[str, BarReader] = {"postgresql": reader_postgres, "sqlite": reader_sqlite}
+
+
 def backend() -> BarReader:
     """The path that fits the database."""
-    return reader_postgres if connection.vendor == "postgresql" else reader_portable
+    return _BACKENDS.get(connection.vendor, reader_portable)
 
 
 def _page(rows: StoredRows, limit: int | None) -> tuple[StoredRows, int | None]:

@@ -108,10 +108,10 @@ def _page(bars: QuerySet[Any], query: BarQuery) -> StoredRows:
     if not query.extended:
         bars = bars.filter(extended=False)
     columns: tuple[Any, ...] = (EpochSeconds("ts"), "source", "extended", *query.columns)
-    return _columnar(bars.order_by("ts").values_list(*columns)[: query.rows], query.columns)
+    return columnar(bars.order_by("ts").values_list(*columns)[: query.rows], query.columns)
 
 
-def _columnar(rows: Iterable[tuple[Any, ...]], names: tuple[str, ...]) -> StoredRows:
+def columnar(rows: Iterable[tuple[Any, ...]], names: tuple[str, ...]) -> StoredRows:
     """Columns of rows of `ts`, source, extended and the named columns."""
     ts, sources, extended, *columns = [*zip(*rows, strict=True)] or [()] * (len(names) + 3)
     known = tuple(sorted(set(sources)))

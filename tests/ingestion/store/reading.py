@@ -10,7 +10,7 @@ import pytest
 from django.db import connection
 
 from ingestion.domain.bar_series import BarPage
-from ingestion.store import reader, reader_portable, reader_postgres
+from ingestion.store import reader, reader_portable, reader_postgres, reader_sqlite
 from ingestion.store.bar_query import BarReader
 from tests.ingestion.store.bar_history import Version, epoch
 from universe.domain.interval import Interval
@@ -21,16 +21,15 @@ from universe.models import Symbol
 SYMBOL, OTHER = 7, 8
 
 
-EACH_PATH = ["portable", pytest.param("postgres", marks=pytest.mark.postgresql)]
+EACH_PATH = ["portable", "postgres" if connection.vendor == "postgresql" else "sqlite"]
 """For fixtures and tests that take every path in turn."""
 
 
 def paths() -> dict[str, BarReader]:
     """Every path that can read the database of this lane."""
-    readers: dict[str, BarReader] = {"portable": reader_portable}
     if connection.vendor == "postgresql":
-        readers["postgres"] = reader_postgres
-    return readers
+        return {"portable": reader_portable, "postgres": reader_postgres}
+    return {"portable": reader_portable, "sqlite": reader_sqlite}
 
 
 @contextmanager
