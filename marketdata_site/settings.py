@@ -372,5 +372,9 @@ LOGGING = {
         "stderr": {"class": "logging.StreamHandler", "formatter": ENVIRONMENT.log_format},
     },
     "root": {"handlers": ["stderr"], "level": ENVIRONMENT.log_level},
-    "loggers": {name: {"level": "WARNING"} for name in ("axes", "django-q", "urllib3")},
+    "loggers": {
+        "axes": {"level": "WARNING"},
+        "django-q": {"level": "WARNING"},
+        "urllib3": {"level": "ERROR"},  # its warnings quote whole URLs, with tokens in them
+    },
 }

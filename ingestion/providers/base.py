@@ -53,12 +53,15 @@ class Coverage:
 class BarAnswer:
     """One normalised batch: what a source said about a request.
 
-    `bars.owner` indexes `request.instruments`. Rows lie inside the request's range; what the
-    vendor sent beyond it is counted in `dropped` by reason (`outside_range`, `null_row`,
-    `off_grid`). `coverage` and `failures` together have every instrument index: an
-    instrument that failed is not covered. `observed_at` is the epoch second (with fraction)
-    at which the first call was made. `origin` is `vendor`, `synthetic` or `replayed`, from
-    the header by which a sandbox gives itself away. `calls` counts HTTP requests.
+    `bars.owner` indexes `request.instruments`. Rows lie inside the request's range and have
+    ended; what else the vendor sent is counted in `dropped` by reason: `outside_range`,
+    `unfinished`, `null_row` (no trade, or not known), `no_trade_row` (quotes only),
+    `off_grid` (known artefacts, days that begin at no known hour), `unasked_symbol`. An
+    answer cut short covers less than was asked. `coverage` and `failures` together have every
+    instrument index: an instrument that failed is not covered. `observed_at` is the epoch
+    second (with fraction) at which the first call was made. `origin` is `vendor`, `synthetic`
+    or `replayed`, from the header by which a sandbox gives itself away. `calls` counts HTTP
+    requests.
     """
 
     request: BarRequest

@@ -88,8 +88,7 @@ class Enquiry:
                 self._observed_at = reply.asked_at
             return answer
 
-        self.count_call()
-        return self.http.get(endpoint, path, judged, params, headers)
+        return self.http.get(endpoint, path, judged, params, headers, on_request=self.count_call)
 
     def count_call(self) -> None:
         """One more request was made."""

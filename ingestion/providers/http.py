@@ -23,17 +23,11 @@ from ingestion import metrics
 from ingestion.providers.base import CallGate
 from ingestion.providers.cooldown import Cooldown
 from ingestion.providers.deadline import deadline
-from ingestion.providers.errors import (
-    Banned,
-    ConnectionFailed,
-    Malformed,
-    ProviderError,
-    RateLimited,
-    Timeout,
-)
+from ingestion.providers.errors import Banned, ProviderError, RateLimited
 from ingestion.providers.refusal import Classify, by_status, error_of
 from ingestion.providers.reply import Reply, excerpt
 from ingestion.providers.sessions import ThreadSessions
+from ingestion.providers.transport import TRANSPORT_ERRORS, transport_error
 from marketdata_site import clock, runtime_config
 
 logger = logging.getLogger(__name__)
@@ -45,15 +39,6 @@ _CHUNK = 64 * 1024
 _DEADLINE_FACTOR = 3
 """A whole answer may take this many read timeouts."""
 _ORIGINS = ("synthetic", "replayed")
-_TRANSPORT = (requests.RequestException, urllib3.exceptions.HTTPError, OSError)
-_TIMEOUTS = (
-    requests.Timeout,
-    urllib3.exceptions.ReadTimeoutError,
-    urllib3.exceptions.ConnectTimeoutError,
-    TimeoutError,
-)
-_NO_CONNECTION = urllib3.exceptions.NewConnectionError  # which calls itself a timeout
-
 T = TypeVar("T")
 E = TypeVar("E", bound=ProviderError)
 Params = Sequence[tuple[str, str]]
@@ -113,18 +98,21 @@ class HttpClient:
         headers: Mapping[str, str] | None = None,
         *,
         any_status: bool = False,
+        on_request: Callable[[], None] = lambda: None,
     ) -> T:
         """GET `path` (below the base URL, or a whole URL) and give the answer to `read`.
 
         `endpoint` names the call in metrics and errors. `read` gets answers with status 200
         (every answer with `any_status`) and raises ProviderError for those it cannot use;
-        such errors are counted like all others. Raises ProviderError. A RateLimited of the
-        gate itself is passed on uncounted: nobody was called.
+        such errors are counted like all others. `on_request` is called when the gate has let
+        us through. Raises ProviderError; the gate's own is passed on uncounted, as nobody was
+        called.
         """
         url = path if "://" in path else f"{self.base_url}{path}"
         if params:
             url += ("&" if "?" in url else "?") + urlencode(params, safe=",:", quote_via=quote)
         with self._gate.slot(self.provider):
+            on_request()
             began = time.perf_counter()
             try:
                 reply = self._exchange(endpoint, url, headers or {})
@@ -176,8 +164,9 @@ class HttpClient:
                 ) as response,
             ):
                 body = self._body(response)
-        except _TRANSPORT as error:
-            raise self._transport_error(endpoint, error) from None
+        except TRANSPORT_ERRORS as error:
+            # Not "from error": what requests raises quotes whole URLs, keys and all.
+            raise transport_error(self.provider, endpoint, error, self._clean) from None
         reply = Reply(
             provider=self.provider,
             endpoint=endpoint,
@@ -217,19 +206,6 @@ class HttpClient:
 
     # ---- what went wrong ------------------------------------------------------------
 
-    def _transport_error(self, endpoint: str, error: BaseException) -> ProviderError:
-        cause = _cause(error)
-        if isinstance(cause, urllib3.exceptions.DecodeError):
-            kind: type[ProviderError] = Malformed
-            detail = "the compressed body is damaged"
-        elif isinstance(cause, _TIMEOUTS) and not isinstance(cause, _NO_CONNECTION):
-            kind, detail = Timeout, "no complete answer in time"
-        else:
-            kind, detail = ConnectionFailed, type(cause).__name__
-            if isinstance(cause, (OSError, urllib3.exceptions.HTTPError)):
-                detail += f": {excerpt(self._clean(str(cause)))}"
-        return kind(self.provider, endpoint, detail)
-
     def _failed(self, error: ProviderError) -> None:
         metrics.provider_errors.labels(self.provider, error.endpoint, error.code).inc()
         pause = None
@@ -263,16 +239,6 @@ def _head(raw: urllib3.BaseHTTPResponse, size: int) -> bytes:
         return raw.read(size, decode_content=True)
     except (urllib3.exceptions.HTTPError, OSError):
         return b""
-
-
-def _cause(error: BaseException) -> BaseException:
-    """The innermost thing that went wrong: the outer ones quote whole URLs."""
-    for _ in range(5):
-        inner = getattr(error, "reason", None) or (error.args[0] if error.args else None)
-        if not isinstance(inner, BaseException):
-            break
-        error = inner
-    return error
 
 
 def _cookies(response: requests.Response) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ from ingestion.providers.deadline import DeadlineAdapter
 
 
 class ThreadSessions:
-    """Each thread's session for one vendor.
+    """Each thread's session for one vendor; a forked process starts with none.
 
     Cookies are never kept (whoever needs one sends it), and neither `.netrc` nor anything
     else of the environment replaces our credentials; its proxies and certificate bundle are
@@ -32,9 +32,10 @@ class ThreadSessions:
 
     def current(self) -> requests.Session:
         """The calling thread's session."""
-        session: requests.Session | None = getattr(self._local, "session", None)
-        if session is None:
-            session = self._local.session = self._open()
+        pid, session = getattr(self._local, "session", (0, None))
+        if session is None or pid != os.getpid():
+            session = self._open()
+            self._local.session = (os.getpid(), session)
             with self._lock:
                 self._all.add(session)
         return session

@@ -6,6 +6,7 @@ import re
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from urllib.parse import urlsplit
 
 from ingestion.providers.errors import AuthFailed
@@ -52,12 +53,11 @@ class CrumbSession:
             return self._credentials
 
     def _obtain(self, count_call: Callable[[], None]) -> Credentials:
-        count_call()
-        cookie = self._http.get("cookie", self._cookie_url, self._read_cookie, any_status=True)
-        count_call()
-        headers = {"Cookie": cookie, "Accept": "*/*"} if cookie else {"Accept": "*/*"}
+        get = partial(self._http.get, on_request=count_call)
+        cookie = get("cookie", self._cookie_url, self._read_cookie, any_status=True)
+        headers = {"Accept": "*/*", **({"Cookie": cookie} if cookie else {})}
         path = f"{self._crumb_base}/v1/test/getcrumb"
-        return self._http.get("crumb", path, lambda r: _read_crumb(r, cookie), headers=headers)
+        return get("crumb", path, lambda reply: _read_crumb(reply, cookie), headers=headers)
 
     def _read_cookie(self, reply: Reply) -> str:
         """The page itself may well be a 404; the cookie comes with it."""

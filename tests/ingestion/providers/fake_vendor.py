@@ -130,11 +130,11 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _send(self, answer: Answer) -> None:
         head = f"HTTP/1.1 {answer.status} Scripted\r\nContent-Type: {answer.content_type}\r\n"
-        head += "".join(f"{name}: {value}\r\n" for name, value in answer.headers.items())
         if answer.chunks:
-            head += "Transfer-Encoding: chunked\r\n\r\n"
+            head += "Transfer-Encoding: chunked\r\n"
         else:
-            head += f"Content-Length: {len(answer.data)}\r\n\r\n"
+            head += f"Content-Length: {len(answer.data)}\r\n"
+        head += "".join(f"{name}: {value}\r\n" for name, value in answer.headers.items()) + "\r\n"
         body = answer.data[: len(answer.data) - answer.cut]
         if answer.drip_headers:
             self._drip(head.encode() + body, answer.drip_s)

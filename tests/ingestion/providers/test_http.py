@@ -469,3 +469,31 @@ def test_no_secret_gets_out_of_a_failed_connection(gate, opened, caplog):
         get(client, params=[("token", SECRET)])
     assert raised.value.__suppress_context__
     assert "nobody" not in f"{raised.value} {caplog.text}"
+
+
+def test_a_library_that_quotes_urls_does_not_log_them(client, vendor, caplog):
+    vendor.on("/data", Answer({}, headers={"X-One": "1\r\nno colon in this line"}))
+    assert get(client, params=[("token", SECRET)]) == {}
+    assert "nobody" not in caplog.text
+
+
+def test_a_key_that_cannot_be_sent_is_not_quoted(vendor, gate, opened, caplog):
+    client = opened(HttpClient(VendorRules("iex"), gate, vendor.url, secrets=[SECRET]))
+    with pytest.raises(ConnectionFailed, match="InvalidHeader") as raised:
+        get(client, headers={"X-Key": f"{SECRET}\n"})
+    assert "nobody" not in f"{raised.value} {caplog.text}"
+
+
+def test_a_forked_process_does_not_share_connections(client, vendor, monkeypatch):
+    vendor.on("/data", {})
+    get(client)
+    before = client._sessions.current()
+    monkeypatch.setattr("os.getpid", lambda: -1)
+    assert client._sessions.current() is not before
+
+
+def test_what_the_gate_refuses_is_not_counted_as_a_request(client, vendor):
+    vendor.on("/data", {})
+    requests_made = []
+    get(client, on_request=lambda: requests_made.append(1))
+    assert len(requests_made) == 1
