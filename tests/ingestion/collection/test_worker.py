@@ -12,7 +12,9 @@ from ingestion.collection import job_queue, worker
 from ingestion.collection.job_queue import Claim, DueJob
 from ingestion.collection.jobs import BarsFetchJob, TimeWindow
 from ingestion.models import CandleIntraday, CollectionJob, IngestCommit, Series
+from ingestion.providers.base import BarRequest
 from ingestion.providers.errors import Timeout
+from ingestion.routing.answers import RoutedAnswer
 from ingestion.store.postgres import PostgresTables
 from marketdata_site import clock
 from tests.ingestion.collection.test_collect import Vendor, every_minute
@@ -85,7 +87,7 @@ def test_a_job_edited_into_nonsense_fails_and_says_why() -> None:
 
 def test_a_mistake_of_ours_is_logged_and_kept(caplog: pytest.LogCaptureFixture) -> None:
     class Broken(Vendor):
-        def route(self, *_: object) -> None:  # type: ignore[override]  # it only raises
+        def route(self, request: BarRequest, provider_hint: str | None = None) -> RoutedAnswer:
             raise ZeroDivisionError("division by zero")
 
     worker.work(Broken({}), seconds=30)
