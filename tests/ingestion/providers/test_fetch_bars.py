@@ -293,3 +293,12 @@ def test_it_keeps_to_the_shared_limits(sandbox_here, environ):
     with pytest.raises(CommandError, match="polygon has no room"):
         fetch("AAPL", "--provider", "polygon", *AN_HOUR)
     assert sandbox_here.stats("polygon")["calls"] == 1
+
+
+def test_a_429_keeps_everybody_away(sandbox_here):
+    sandbox_here.fault(provider="polygon", kind="rate_limit", retry_after=3600, count=1)
+    with pytest.raises(CommandError, match="polygon aggs: rate_limited: HTTP 429"):
+        fetch("AAPL", "--provider", "polygon", *AN_HOUR)
+    with pytest.raises(CommandError, match="polygon is blocked"):
+        fetch("AAPL", "--provider", "polygon", *AN_HOUR)
+    assert sandbox_here.stats("polygon")["calls"] == 1
