@@ -8,6 +8,7 @@ from ingestion.domain.bar_batch import Int64s
 from ingestion.domain.bar_series import Completeness
 from ingestion.domain.expectation import Expectation
 from universe.domain.interval import Interval
+from universe.domain.session import Placement
 from universe.domain.time_range import TimeRange
 
 NOTHING_EXPECTED = Completeness(expected=0, stored=0, no_trade=0, missing=0)
@@ -28,7 +29,7 @@ def completeness(
         return _minutes(expectation, part.start, min(end, now // 60 * 60), stored, no_trade)
     labels = expectation.between(part.start, end)
     labels = labels[expectation.grid.closes_of(labels) <= now]
-    return _account(
+    return _add_up(
         len(labels), stored[np.isin(stored, labels)], no_trade[np.isin(no_trade, labels)]
     )
 
@@ -38,26 +39,25 @@ def _minutes(
 ) -> Completeness:
     if end <= start:
         return NOTHING_EXPECTED
-    return _account(
-        expectation.grid.expected_count(start, end),
-        _expected(expectation, start, end, stored),
-        _expected(expectation, start, end, no_trade),
-    )
+    expected = expectation.grid.expected_count(start, end)
+    present = _inside(stored, start, end)
+    regular = expectation.grid.place(present) == Placement.REGULAR
+    if not len(no_trade):
+        return _account(expected, int(np.count_nonzero(regular)), 0)
+    marked = _inside(no_trade, start, end)
+    marked = marked[expectation.includes(marked)]
+    return _add_up(expected, present[regular], marked)
 
 
-def _expected(expectation: Expectation, start: int, end: int, ts: Int64s) -> Int64s:
+def _inside(ts: Int64s, start: int, end: int) -> Int64s:
     low, high = np.searchsorted(ts, (start, end))
-    inside = ts[low:high]
-    return inside[expectation.includes(inside)]
+    return ts[low:high]
 
 
-def _account(expected: int, stored: Int64s, no_trade: Int64s) -> Completeness:
-    marked = len(no_trade)
-    if marked:
-        marked -= int(np.isin(no_trade, stored, assume_unique=True).sum())
-    return Completeness(
-        expected=expected,
-        stored=len(stored),
-        no_trade=marked,
-        missing=expected - len(stored) - marked,
-    )
+def _add_up(expected: int, stored: Int64s, no_trade: Int64s) -> Completeness:
+    beside = np.isin(no_trade, stored, assume_unique=True)
+    return _account(expected, len(stored), len(no_trade) - int(np.count_nonzero(beside)))
+
+
+def _account(expected: int, stored: int, no_trade: int) -> Completeness:
+    return Completeness(expected, stored, no_trade, missing=expected - stored - no_trade)

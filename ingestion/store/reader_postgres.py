@@ -39,6 +39,7 @@ _EMPTY = b"\0\0\0\0"  # an array without a dimension, for the NULL that stands f
 _ONLY_WHEN_ASKED = sys.maxsize
 _DAY = 86_400
 _SECOND = 1_000_000
+_PG_EPOCH = pg_arrays.PG_EPOCH_US // _SECOND
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,8 @@ class _Current:
 
     @property
     def regular(self) -> Int64s:
-        return self.rows.ts[~self.rows.extended]
+        """The `ts` of the regular ones."""
+        return self.rows.ts[~self.rows.extended] if self.rows.extended.any() else self.rows.ts
 
 
 def fetch(query: BarQuery) -> Fetched:
@@ -69,7 +71,7 @@ def fetch(query: BarQuery) -> Fetched:
 
 def latest(symbol_ids: Sequence[int], interval: Interval) -> list[LatestBar]:
     """The newest stored bar of each symbol that has one."""
-    parameters = {"symbols": pg_arrays.Int4(symbol_ids), "interval": interval.value}
+    parameters = {"symbols": pg_arrays.Int4(symbol_ids)}
     statement = reader_sql.latest(interval)
     rows = _rows(_execute(statement, parameters, arrays=True), reader_sql.LATEST)
     symbols, *prices, as_of = (column.tolist() for column in rows.columns)
@@ -82,20 +84,16 @@ def latest(symbol_ids: Sequence[int], interval: Interval) -> list[LatestBar]:
 
 def stamp(symbol_id: int, interval: Interval) -> Stamp:
     """The watermark and the series' last change."""
-    parameters = {"symbol": Int4(symbol_id), "interval": interval.value}
-    return Stamp(*map(_position, _execute(reader_sql.STAMP, parameters)))
+    cells = _execute(reader_sql.stamp(interval), {"symbol": Int4(symbol_id)})
+    return Stamp(*map(_position, cells))
 
 
 def _current(query: BarQuery) -> _Current:
-    start, end = at_seconds(query.start), at_seconds(query.end)
     columns = query.columns
     parameters: dict[str, Any] = {
         "symbol": Int4(query.symbol_id),
-        "interval": query.interval.value,
-        "start": start,
-        "end": end,
-        "first_day": start.date(),
-        "last_day": at_seconds(query.end - 1).date(),
+        "start": at_seconds(query.start),
+        "end": at_seconds(query.end),
     }
     if query.as_of is not None:
         columns = (*columns, "as_of")
@@ -219,7 +217,8 @@ def _sources(array: bytes) -> tuple[Int64s, tuple[str, ...]]:
 
 
 def _seconds(array: bytes) -> Int64s:
-    return pg_arrays.Time.from_bytes(array) // _SECOND
+    micros = pg_arrays.Int8.from_bytes(array)  # since PostgreSQL's epoch, a whole second
+    return micros // _SECOND + _PG_EPOCH
 
 
 def _position(moment: bytes | None) -> int | None:

@@ -24,13 +24,18 @@ _UNKNOWN = {"vwap": "'NaN'", "trades": "-1"}  # arrays of numbers cannot hold NU
 _SCOPE = "symbol_id = %(symbol)s AND ts >= %(start)s AND ts < %(end)s"
 
 _WATERMARK = "SELECT as_of FROM ingest_commits ORDER BY as_of DESC LIMIT 1"
-_CHANGED = "SELECT as_of FROM series WHERE symbol_id = %(symbol)s AND interval = %(interval)s"
+_CHANGED = "SELECT as_of FROM series WHERE symbol_id = %(symbol)s AND interval = '{interval}'"
 _MARKS = """
     SELECT string_agg(int4send(day - date '1970-01-01') || bitmap, '') FROM no_trade
-    WHERE symbol_id = %(symbol)s AND interval = %(interval)s
-    AND day >= %(first_day)s AND day <= %(last_day)s"""
+    WHERE symbol_id = %(symbol)s AND interval = '{interval}'
+    AND day >= (%(start)s AT TIME ZONE 'UTC')::date AND day <= (%(end)s AT TIME ZONE 'UTC')::date
+"""
 
-STAMP = f"SELECT ({_WATERMARK}), ({_CHANGED})"
+
+@cache
+def stamp(interval: Interval) -> str:
+    """The watermark and the series' last change."""
+    return f"SELECT ({_WATERMARK}), ({_CHANGED.format(interval=interval)})"
 
 
 @cache
@@ -57,8 +62,9 @@ def current(
         hours = ""
     page = "ORDER BY ts LIMIT %(rows)s" if limited else ""
     arrays = _arrays(("ts", "source", *columns, *(["extended"] if extended or historic else [])))
+    changed, marks = (question.format(interval=interval) for question in (_CHANGED, _MARKS))
     return f"""
-        SELECT ({_WATERMARK}), ({_CHANGED}), ({_MARKS}), ({withdrawn}), {arrays}
+        SELECT ({_WATERMARK}), ({changed}), ({marks}), ({withdrawn}), {arrays}
         FROM (SELECT * FROM {_CANDLES[interval]} WHERE {_SCOPE} {hours} {page}) bars
     """  # noqa: S608 (made of our own words only)
 
@@ -102,7 +108,7 @@ def latest(interval: Interval) -> str:
             SELECT candle.* FROM {_CANDLES[interval]} candle
             WHERE candle.symbol_id = series.symbol_id AND candle.ts = series.newest_ts LIMIT 1
         ) bars
-        WHERE series.symbol_id = ANY(%(symbols)s) AND series.interval = %(interval)s
+        WHERE series.symbol_id = ANY(%(symbols)s) AND series.interval = '{interval}'
     """  # noqa: S608 (made of our own words only)
 
 
