@@ -30,6 +30,8 @@ FRESH_FOR_S = 2.0
 COUNTED_TO = 10_000
 """Counts of big tables stop here: more is told as `10,000+`."""
 
+_LOOKED_THROUGH = 200
+
 ORIGINS = {
     "synthetic": "Synthetic data from the sandbox: no real prices.",
     "replayed": "Recorded sessions, replayed by the sandbox as if they were live.",
@@ -39,9 +41,11 @@ ORIGINS = {
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """What there is. `commits` is the number of the newest commit."""
+    """What there is. `commits` is the number of the newest commit; `tickers` are a few that
+    matter most, of each kind one."""
 
     origin: str
+    tickers: tuple[str, ...]
     symbols: Mapping[str, int]
     newest_bar: Mapping[str, datetime | None]
     series: int
@@ -62,8 +66,16 @@ def _iso(moment: datetime | None) -> str | None:
     return moment.isoformat().replace("+00:00", "Z") if moment else None
 
 
+def _leading_tickers() -> tuple[str, ...]:
+    by_rank = Symbol.objects.active().order_by("tier", "id").values_list("asset_class", "ticker")
+    leading: dict[str, str] = {}
+    for asset_class, ticker in by_rank[:_LOOKED_THROUGH]:
+        leading.setdefault(asset_class, ticker)
+    return tuple(leading.values())
+
+
 def look() -> Overview:
-    """The numbers now. Cost: three queries over the universe and its series."""
+    """The numbers now. Cost: four queries over the universe and its series."""
     tiers = dict.fromkeys(Tier, 0) | dict(
         Symbol.objects.active().order_by().values_list("tier").annotate(Count("id"))
     )
@@ -76,6 +88,7 @@ def look() -> Overview:
     commit = IngestCommit.objects.order_by("-as_of").values_list("id", "as_of").first()
     return Overview(
         origin=settings.DATA_ORIGIN,
+        tickers=_leading_tickers(),
         symbols={str(tier): count for tier, count in tiers.items()},
         newest_bar={str(name): stands.get(name, (None, 0))[0] for name in Interval},
         series=sum(count for _, count in stands.values()),

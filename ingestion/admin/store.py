@@ -123,7 +123,7 @@ class QuarantineAdmin(LookingAdmin):
     list_filter = ("reason", SourceFilter, IntervalFilter, "symbol__tier")
     fields = (
         "symbol", "interval", "ts", "source", "reason", "detail",
-        ("open", "high", "low", "close"), "volume", "as_of",
+        "open", "high", "low", "close", "volume", "as_of",
     )  # fmt: skip
 
     @display(description="rule")

@@ -244,7 +244,6 @@ def bar_operation(
         (200, "text/csv"): OpenApiTypes.STR,
         (200, ARROW_TYPE): OpenApiTypes.BINARY,
         304: OpenApiResponse(description="What `If-None-Match` names is still right."),
-        503: OpenApiResponse(description="The exchange's calendar does not reach the present."),
     }
     return extend_schema_view(
         get=extend_schema(

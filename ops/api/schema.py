@@ -15,7 +15,8 @@ from ops.keys import Scope
 
 
 class ScopedSchema(AutoSchema):
-    """Says of every operation which scope it needs and which problems it may answer."""
+    """Says of every operation which scope it needs and which problems it may answer: those
+    that its kind may, and the view's `other_problems` (status → meaning)."""
 
     def get_operation(self, *args: Any, **kwargs: Any) -> dict[str, Any] | None:
         """The operation with its problem responses."""
@@ -61,7 +62,7 @@ class ScopedSchema(AutoSchema):
             problems["415"] = "The body is not JSON."
         if self._scope() == Scope.READ:
             problems["429"] = "Too many requests: wait for `Retry-After` seconds."
-        return problems
+        return problems | getattr(self.view, "other_problems", {})
 
 
 class ApiKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]  # untyped

@@ -39,17 +39,26 @@ def _examiner() -> health.Examiner:
     return health.Examiner()
 
 
-_EXAMPLES = (
-    ("The latest session's minutes", "curl '{base}/stocks/AAPL/intraday'"),
-    (
-        "Daily bars of a range, as a file",
-        "curl '{base}/stocks/SPY/history?start=2026-01-02&end=2026-06-30&format=csv'",
-    ),
-    (
-        "The latest prices of many symbols",
-        """curl '{base}/stocks/batch' --json '{{"symbols": ["AAPL", "BTC-USD"]}}'""",
-    ),
-)
+_USUAL = ("AAPL", "SPY", "BTC-USD")
+
+
+def _examples(base: str, tickers: tuple[str, ...]) -> list[dict[str, str]]:
+    """Three things to try, with symbols that are there."""
+    first, second, *_ = *tickers, *_USUAL
+    both = f'["{first}", "{second}"]'
+    return [
+        {"about": about, "command": command}
+        for about, command in (
+            ("The latest session's minutes", f"curl '{base}/stocks/{first}/intraday'"),
+            ("The same as a file", f"curl '{base}/stocks/{second}/intraday?format=csv'"),
+            (
+                "The latest prices of many symbols",
+                f"""curl '{base}/stocks/batch' --json '{{"symbols": {both}}}'""",
+            ),
+        )
+    ]
+
+
 _LANDING_POLICY = {"default-src": [NONE], "style-src": [SELF], "img-src": [SELF, "data:"]}
 
 
@@ -95,9 +104,7 @@ def _landing(request: HttpRequest, glance: console.Overview | None) -> dict[str,
         "origin_note": console.ORIGINS[settings.DATA_ORIGIN],
         "public_read": settings.PUBLIC_READ,
         "links": _links(),
-        "examples": [
-            {"about": about, "command": command.format(base=base)} for about, command in _EXAMPLES
-        ],
+        "examples": _examples(base, glance.tickers if glance else ()),
     }
 
 

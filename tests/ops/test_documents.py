@@ -97,7 +97,7 @@ def test_the_pages_need_no_network_and_no_inline_script(client):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_the_service_keeps_to_its_document(market, settings):  # noqa: F811 (a fixture)
+def test_the_service_keeps_to_its_document(market, settings):
     """Generated requests, right and wrong ones: no answer that the document does not allow."""
     settings.ENVIRONMENT = settings.ENVIRONMENT.model_copy(update={"throttle_read": 10**9})
     schema = schemathesis.openapi.from_wsgi("/api/schema", get_wsgi_application())

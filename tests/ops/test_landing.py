@@ -39,6 +39,8 @@ def test_a_browser_gets_a_page_that_says_what_this_is(client, market):
     page = Page(html)
     assert {"/api/docs", "/admin/", "/health", "/metrics"} == set(page.links)
     assert html.count("curl ") == 3
+    assert "/stocks/AAPL/intraday" in html
+    assert "/stocks/BTC-USD/intraday?format=csv" in html
     assert "22:0" not in html  # the coin's newest minute, 21:59, and nothing later
     assert "21:59" in html
     assert "12 Jun 2014, UTC" in html

@@ -101,7 +101,8 @@ def test_a_host_that_is_not_ours_is_refused(browser):
 
 
 @pytest.mark.parametrize("path_", ["/%ff", "/%00", "/stocks/%ED%A0%80/price", "/<script>"])
-def test_odd_paths_are_no_accident(browser, path_):
+def test_odd_paths_are_no_accident(browser, path_, settings):
+    settings.PUBLIC_READ = True
     response = browser.get(path_)
     assert response.status_code == 404
     assert response["Content-Type"] == "application/problem+json"
