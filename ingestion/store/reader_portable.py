@@ -25,6 +25,7 @@ from ingestion.models import (
 from ingestion.models.candles import BarColumns, RevisionColumns
 from ingestion.store.bar_query import PRICES, BarQuery, Column, Fetched, StoredRows
 from ingestion.store.moments import at_seconds, at_us, to_us
+from ingestion.store.reader_history import NEWER
 from ingestion.store.snapshot import snapshot
 from universe.domain.interval import Interval
 from universe.domain.session_grid import label_of
@@ -128,6 +129,8 @@ def columnar(rows: Iterable[tuple[Any, ...]], names: tuple[str, ...]) -> StoredR
 def _filled(name: str, column: tuple[Any, ...]) -> Column:
     if name == "trades":
         return np.array([-1 if value is None else value for value in column], np.int64)
+    if name == NEWER:
+        return np.array(column, np.bool_)
     return np.array(column, np.float64)  # None becomes NaN
 
 
@@ -147,7 +150,10 @@ def _historic(query: BarQuery, at: int) -> tuple[StoredRows, Int64s]:
     )
     changed = [candles.filter(as_of__gt=moment), revisions.filter(withdrawn=True)]
     chosen = [bars.values_list(Subquery(held), flat=True) for bars in changed]
-    replaced = revisions.filter(pk__in=chosen[0].union(chosen[1]), as_of__lte=moment)
+    # By key alone: with the range said again, SQLite would look through all of its revisions.
+    replaced = _REVISIONS[query.interval]._default_manager.filter(
+        pk__in=chosen[0].union(chosen[1]), as_of__lte=moment
+    )
     regular = candles.filter(extended=False).order_by("ts").values_list(EpochSeconds("ts"))
     rows = StoredRows.join([unchanged, _page(replaced, query)]).take(slice(query.rows))
     return rows, np.array([ts for (ts,) in regular], np.int64)

@@ -1,18 +1,16 @@
 """Reading bars from PostgreSQL: one statement an answer, so that all of it is of one snapshot;
 a second one when some of the bars have changed since the moment that was asked for.
 
-That second one may see more commits, and finds the same: which version of a bar held at or
-below a watermark never changes. Columns travel as binary arrays and become numpy arrays
-without a Python object per value. Statements are prepared once per connection, as planning
-them costs as much as a session's bars; behind a pooler that gives each transaction another
-connection (`DISABLE_SERVER_SIDE_CURSORS` is Django's word for it) they are not.
+Columns travel as binary arrays and become numpy arrays without a Python object per value.
+Statements are prepared once per connection, as planning them costs as much as a session's
+bars; behind a pooler that gives each transaction another connection
+(`DISABLE_SERVER_SIDE_CURSORS` is Django's word for it) they are not.
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -23,15 +21,17 @@ from psycopg.types.numeric import Int4, Int8
 
 from ingestion.domain.bar_batch import Int64s
 from ingestion.domain.bar_series import LatestBar, Stamp
-from ingestion.store import pg_arrays, reader_sql
+from ingestion.store import pg_arrays, reader_history, reader_sql
 from ingestion.store.bar_query import BarQuery, Fetched, StoredRows
 from ingestion.store.moments import at_seconds, at_us
+from ingestion.store.reader_history import NEWER, Current
 from universe.domain.interval import Interval
 
 _KINDS: Mapping[str, type[pg_arrays.Column]] = {
     "symbol_id": pg_arrays.Int4,
     "trades": pg_arrays.Int4,
     "as_of": pg_arrays.Time,
+    NEWER: pg_arrays.Bool,
 }
 _MARKS = np.dtype([("day", ">i4"), ("bitmap", "u1", (180,))])
 _ARRAY_HEADER = 20  # bytes before an array's elements
@@ -42,31 +42,9 @@ _SECOND = 1_000_000
 _PG_EPOCH = pg_arrays.PG_EPOCH_US // _SECOND
 
 
-@dataclass(frozen=True, slots=True)
-class _Current:
-    """One snapshot: what is said about a range, and the bars stored there now."""
-
-    watermark: int | None
-    changed_at: int | None
-    no_trade: Int64s
-    withdrawn: Int64s
-    """The `ts` of bars that were withdrawn at some time; none are looked up for a latest read."""
-    rows: StoredRows
-    """With `as_of` as the last column when the query is about the past."""
-
-    @property
-    def regular(self) -> Int64s:
-        """The `ts` of the regular ones."""
-        return self.rows.ts[~self.rows.extended] if self.rows.extended.any() else self.rows.ts
-
-
 def fetch(query: BarQuery) -> Fetched:
     """Bars and all that is said about them."""
-    now = _current(query)
-    rows, regular = now.rows, now.regular
-    if query.as_of is not None:
-        rows, regular = _in_the_past(query, now, min(query.as_of, now.watermark or 0))
-    return Fetched(now.watermark, now.changed_at, rows, regular, now.no_trade)
+    return reader_history.fetch(query, _look, _seek)
 
 
 def latest(symbol_ids: Sequence[int], interval: Interval) -> list[LatestBar]:
@@ -88,7 +66,7 @@ def stamp(symbol_id: int, interval: Interval) -> Stamp:
     return Stamp(*map(_position, cells))
 
 
-def _current(query: BarQuery) -> _Current:
+def _look(query: BarQuery) -> Current:
     columns = query.columns
     parameters: dict[str, Any] = {
         "symbol": Int4(query.symbol_id),
@@ -96,7 +74,7 @@ def _current(query: BarQuery) -> _Current:
         "end": at_seconds(query.end),
     }
     if query.as_of is not None:
-        columns = (*columns, "as_of")
+        columns = (*columns, NEWER)
         parameters["as_of"] = at_us(query.as_of)
     if query.rows is not None:
         parameters["rows"] = Int8(query.rows)
@@ -108,7 +86,7 @@ def _current(query: BarQuery) -> _Current:
         limited=query.rows is not None,
     )
     watermark, changed_at, marks, withdrawn, *arrays = _execute(statement, parameters)
-    return _Current(
+    return Current(
         _position(watermark),
         _position(changed_at),
         _marked(marks),
@@ -117,45 +95,7 @@ def _current(query: BarQuery) -> _Current:
     )
 
 
-def _in_the_past(query: BarQuery, now: _Current, at: int) -> tuple[StoredRows, Int64s]:
-    """The rows that held at `at`, and the `ts` of today's regular bars as far as they reach.
-
-    A page of current bars may hold fewer bars of the past, as those that came later drop
-    out: then the next page follows, until there are as many as wanted.
-    """
-    held, regular, wanted, part = [], [], query.rows, query
-    while True:
-        full = part.rows is not None and len(now.rows) == part.rows
-        edge = int(now.rows.ts[-1]) + 1 if full else part.end
-        held.append(_held(part, now, at, edge))
-        regular.append(now.regular)
-        if not full or sum(map(len, held)) >= (wanted or 0):
-            break
-        part = replace(part, start=edge)
-        now = _current(part)
-    return StoredRows.join(held).take(slice(wanted)), np.concatenate(regular)
-
-
-def _held(query: BarQuery, now: _Current, at: int, edge: int) -> StoredRows:
-    """The rows before `edge` that held at `at`: those of now that are no newer, and for all
-    others that there are or were the version of then."""
-    *columns, as_of = now.rows.columns
-    rows = replace(now.rows, columns=columns)
-    newer = as_of > at
-    unchanged = rows.take(~newer)
-    changed = np.union1d(rows.ts[newer], np.setdiff1d(now.withdrawn, unchanged.ts))
-    changed = changed[changed < edge]
-    if not query.extended:
-        unchanged = unchanged.take(~unchanged.extended)
-    if not len(changed):
-        return unchanged
-    former = _former(query, changed, at)
-    if not query.extended:
-        former = former.take(~former.extended)
-    return StoredRows.join([unchanged, former])
-
-
-def _former(query: BarQuery, ts: Int64s, at: int) -> StoredRows:
+def _seek(query: BarQuery, ts: Int64s, at: int) -> StoredRows:
     parameters = {
         "symbol": Int4(query.symbol_id),
         "ts": pg_arrays.Time(ts * _SECOND),

@@ -10,6 +10,7 @@ from __future__ import annotations
 from functools import cache
 
 from ingestion.store.bar_query import PRICES
+from ingestion.store.reader_history import NEWER
 from universe.domain.interval import Interval
 
 LATEST = ("symbol_id", *PRICES, "as_of")
@@ -20,7 +21,11 @@ _REVISIONS = {
     Interval.MINUTE: "candles_intraday_revisions",
     Interval.DAY: "candles_daily_revisions",
 }
-_UNKNOWN = {"vwap": "'NaN'", "trades": "-1"}  # arrays of numbers cannot hold NULL
+_EXPRESSIONS = {
+    "vwap": "coalesce(bars.vwap, 'NaN')",  # columns of numbers cannot hold NULL
+    "trades": "coalesce(bars.trades, -1)",
+    NEWER: "bars.as_of > %(as_of)s",
+}
 _SCOPE = "symbol_id = %(symbol)s AND ts >= %(start)s AND ts < %(end)s"
 
 _WATERMARK = "SELECT as_of FROM ingest_commits ORDER BY as_of DESC LIMIT 1"
@@ -113,10 +118,8 @@ def latest(interval: Interval) -> str:
 
 
 def _arrays(columns: tuple[str, ...]) -> str:
-    return ", ".join(f"array_agg({_filled(column)})" for column in columns)
+    return ", ".join(f"array_agg({_expression(column)})" for column in columns)
 
 
-def _filled(column: str) -> str:
-    return (
-        f"coalesce(bars.{column}, {_UNKNOWN[column]})" if column in _UNKNOWN else f"bars.{column}"
-    )
+def _expression(column: str) -> str:
+    return _EXPRESSIONS.get(column, f"bars.{column}")
