@@ -103,7 +103,7 @@ def run_all(arguments: list[str]) -> list[Outcome]:
     try:
         with find_postgresql() as database_url:
             servers = {"DATABASE_URL": database_url, "REDIS_URL": find_redis(WORKERS)}
-            outcomes.append(run("production", "not browser", servers, arguments))
+            outcomes.append(run("production", "not browser and not house", servers, arguments))
     except Absent as why:
         outcomes.append(Outcome("production", absent=str(why)))
     try:

@@ -10,6 +10,8 @@ from django.apps import apps
 
 from deploy.configuration import with_table
 
+pytestmark = pytest.mark.house
+
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 

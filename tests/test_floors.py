@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.house
+
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("marketdata_site", "universe", "ingestion", "backfill", "ops")
 LINT = Path(sys.executable).with_name("lint-imports")

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.house
+
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("marketdata_site", "universe", "ingestion", "backfill", "ops", "deploy", "benchmarks")
 CODE = sorted(

@@ -9,6 +9,8 @@ import pytest
 from tests import lanes
 from tests.lanes import Outcome
 
+pytestmark = pytest.mark.house
+
 
 @pytest.fixture(autouse=True)
 def _lenient(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -34,14 +36,14 @@ def test_pytest_is_run_and_its_report_is_counted(tmp_path: Path) -> None:
     )
     arguments = ["-p", "no:cacheprovider", "-p", "no:django", "-c", "/dev/null"]
     arguments += ["--rootdir", str(tmp_path), str(tmp_path)]
-    ran = lanes.run("sample", "not browser", {"SHADE": "dark"}, arguments)
+    ran = lanes.run("sample", "not browser", {"SHADE": "dark"}, arguments, workers=0)
     assert len(ran.passed) == 1
     assert {name.split("::")[1] for name in ran.failed} == {"test_fails", "test_fails_to_clean_up"}
     assert list(ran.skipped.values()) == ["not today"]
 
 
 def test_a_run_that_breaks_counts_as_a_failure(tmp_path: Path) -> None:
-    ran = lanes.run("sample", "not browser", {}, ["--no-such-option", str(tmp_path)])
+    ran = lanes.run("sample", "not browser", {}, ["--no-such-option", str(tmp_path)], workers=0)
     assert len(ran.failed) == 1
 
 

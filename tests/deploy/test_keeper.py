@@ -13,6 +13,8 @@ import pytest
 
 from tests.processes import RunningProcess, eventually, free_port, running
 
+pytestmark = pytest.mark.house
+
 # Prints its own process id, and starts a child that would outlive it if nobody cared.
 PARENT = """
 import os, subprocess, sys, time

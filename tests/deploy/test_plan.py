@@ -13,6 +13,8 @@ from deploy.plan import CannotRun, make_plan
 from marketdata_site.environment import load
 from tests.processes import free_port
 
+pytestmark = pytest.mark.house
+
 
 @pytest.fixture
 def recordings(tmp_path: Path) -> Path:
