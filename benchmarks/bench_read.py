@@ -48,10 +48,10 @@ def main() -> None:
     options = parser.parse_args()
     if options.on == "postgresql":
         with scratch.postgres("read"):
-            measure(read_market.build(options.rows, VERSIONS), options.rounds)
+            measure(read_market.build(options.rows, 4, VERSIONS), options.rounds)
     elif options.on == "sqlite":
         with scratch.sqlite():
-            measure(read_market.build(options.rows_sqlite, VERSIONS[:3]), options.rounds)
+            measure(read_market.build(options.rows_sqlite, 1, VERSIONS[:3]), options.rounds)
     else:
         for database in [*(["postgresql"] if scratch.server() else []), "sqlite"]:
             again = [sys.executable, "-u", "-m", "benchmarks.bench_read", "--on", database]
@@ -77,11 +77,13 @@ def _bars(
     title: str, market: Market, span: TimeRange, rounds: int, calls: int, at_most: float | None
 ) -> None:
     name = f"read to JSON: {title.partition(',')[0].lower()}"
-    candidates = {
-        YARDSTICK: fetcher(1, span),
+    candidates = {YARDSTICK: fetcher(1, span)}
+    if at_most is not None:
+        candidates["the same with a prepared statement"] = fetcher(1, span, prepare=True)
+    candidates |= {
         name: reader(market, 1, span),
-        "the same with extended hours": reader(market, 1, span, hours="extended"),
-        "the same as of a moment": reader(market, 1, span, as_of=market.stored_at),
+        "read with extended hours": reader(market, 1, span, hours="extended"),
+        "read as of a moment": reader(market, 1, span, as_of=market.stored_at),
     }
     bounds = {} if at_most is None else {name: at_most}
     compare(title, YARDSTICK, candidates, rounds=rounds, calls=calls, at_most=bounds)
@@ -136,7 +138,9 @@ def _newest(market: Market, rounds: int) -> None:
     from ingestion.store import reader as store
 
     some = {
-        count: market.symbols[:count] for count in (1, 100, 1000) if count <= len(market.symbols)
+        count: market.symbols[:count]
+        for count in (1, 50, 200, 1000)
+        if count <= len(market.symbols)
     }
     candidates = {
         f"newest bars of {count}": lambda ids=ids: store.latest(ids) for count, ids in some.items()
@@ -161,11 +165,14 @@ def reader(market: Market, symbol_id: int, span: TimeRange, **how: Any) -> Calla
     return read
 
 
-def fetcher(symbol_id: int, span: TimeRange) -> Callable[[], bytes]:
+def fetcher(symbol_id: int, span: TimeRange, *, prepare: bool = False) -> Callable[[], bytes]:
     """The yardstick: the rows as the driver gives them, through orjson."""
     from django.db import connection
 
-    connection.ensure_connection()
+    from ingestion.store import reader as store
+    from universe.domain.interval import Interval
+
+    store.stamp(symbol_id, Interval.MINUTE)  # from now on statements may be prepared here
     statement = _SQL[connection.vendor]
     if connection.vendor == "sqlite":
         bounds = [moment.strftime("%Y-%m-%d %H:%M:%S") for moment in (span.start_at, span.end_at)]
@@ -177,7 +184,7 @@ def fetcher(symbol_id: int, span: TimeRange) -> Callable[[], bytes]:
     cursor = psycopg.Cursor(connection.connection)
     cursor.format = psycopg.pq.Format.BINARY
     parameters = (symbol_id, span.start_at, span.end_at)
-    return lambda: orjson.dumps(cursor.execute(statement, parameters).fetchall())
+    return lambda: orjson.dumps(cursor.execute(statement, parameters, prepare=prepare).fetchall())
 
 
 if __name__ == "__main__":

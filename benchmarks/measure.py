@@ -38,7 +38,8 @@ def interleave(
     """Run every candidate in each of `rounds` rounds, `calls` times in a row (more than one
     for what takes microseconds), after `warmup` untimed rounds.
 
-    Garbage is collected before each round and not during it.
+    Each round begins with another candidate, as the first one finds cold caches. Garbage is
+    collected before each round and not during it.
     """
     for _ in range(warmup):
         for run in candidates.values():
@@ -46,10 +47,10 @@ def interleave(
     seconds: dict[str, list[float]] = {name: [] for name in candidates}
     collecting = gc.isenabled()
     try:
-        for _ in range(rounds):
+        for number in range(rounds):
             gc.collect()
             gc.disable()
-            for name, run in candidates.items():
+            for name, run in _rotated(list(candidates.items()), number):
                 began = time.perf_counter()
                 _repeat(run, calls)
                 seconds[name].append((time.perf_counter() - began) / calls)
@@ -57,6 +58,13 @@ def interleave(
         if collecting:
             gc.enable()
     return Timings(seconds)
+
+
+def _rotated(
+    candidates: list[tuple[str, Callable[[], object]]], by: int
+) -> list[tuple[str, Callable[[], object]]]:
+    by %= len(candidates)
+    return candidates[by:] + candidates[:by]
 
 
 def _repeat(run: Callable[[], object], calls: int) -> None:

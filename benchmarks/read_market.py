@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from universe.domain.session_grid import Session, SessionGrid
     from universe.domain.time_range import TimeRange
 
-SESSIONS, MINUTES, YEARLINGS = 252, 390, 4
+SESSIONS, MINUTES = 252, 390
 BUSY = slice(100, 120)
 """The sessions of the month in which all symbols trade."""
 _STORED_AT = datetime(2025, 1, 1, tzinfo=UTC)
@@ -78,23 +78,25 @@ def _session(day: date) -> Session:
     return Session(day, opens, closes, 0, 0, opens, closes)
 
 
-def build(rows: int, versions: tuple[int, ...]) -> Market:
-    """Fill the tables with about `rows` minutes (no fewer than a few symbols' year), and
-    symbols with so many versions of each bar."""
+def build(rows: int, yearlings: int, versions: tuple[int, ...]) -> Market:
+    """Fill the tables with about `rows` minutes: the year of some symbols, the busy month of
+    as many as fit; and symbols with so many versions of each bar."""
     from ingestion.store import partitions
     from universe.domain.time_range import TimeRange
 
     calendar = grid()
     busy = calendar.sessions[BUSY]
     year = TimeRange(calendar.sessions[0].open, calendar.sessions[-1].close)
+    busy_month = TimeRange(busy[0].open, busy[-1].close)
     session = TimeRange(busy[10].open, busy[10].close)
-    others = max(1, (rows - YEARLINGS * SESSIONS * MINUTES) // (len(busy) * MINUTES))
-    symbols = list(range(1, YEARLINGS + others + 1))
+    others = max(1, (rows - yearlings * SESSIONS * MINUTES) // (len(busy) * MINUTES))
+    symbols = list(range(1, yearlings + others + 1))
     _universe(calendar, symbols[-1] + len(versions))
     partitions.ensure(year.start, year.end)
     for one in calendar.sessions:
-        _fill(one.open, symbols[-1] if one in busy else YEARLINGS)
-    _account(symbols, year, busy[-1].close)
+        _fill(one.open, symbols[-1] if one in busy else yearlings)
+    newest = [(year if n <= yearlings else busy_month).end - 60 for n in symbols]
+    _account(symbols, newest, year)
     revised = {
         count: _revise(symbols[-1] + 1 + n, count, session) for n, count in enumerate(versions)
     }
@@ -135,7 +137,7 @@ def _fill(opens: int, last: int) -> None:
         cursor.execute(statement, [last, opens, f"{_STORED_AT:%Y-%m-%d %H:%M:%S}"])
 
 
-def _account(symbols: list[int], year: TimeRange, busy_until: int) -> None:
+def _account(symbols: list[int], newest: list[int], year: TimeRange) -> None:
     """The commit that stored all of it, and where each series stands."""
     from ingestion.models import IngestCommit, Series
 
@@ -160,11 +162,9 @@ def _account(symbols: list[int], year: TimeRange, busy_until: int) -> None:
             symbol_id=number,
             interval="1m",
             as_of=_STORED_AT,
-            newest_ts=datetime.fromtimestamp(
-                (year.end if number <= YEARLINGS else busy_until) - 60, UTC
-            ),
+            newest_ts=datetime.fromtimestamp(ts, UTC),
         )
-        for number in symbols
+        for number, ts in zip(symbols, newest, strict=True)
     )
 
 
