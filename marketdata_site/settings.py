@@ -263,7 +263,18 @@ REST_FRAMEWORK = {
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "Market Data Service",
-    "DESCRIPTION": "Minute and daily bars, complete and point-in-time safe.",
+    "DESCRIPTION": (
+        "Minute and daily bars, complete and point-in-time safe.\n\n"
+        "* **Times** are UTC. A minute is named by its open; a daily bar by 00:00Z of its session"
+        " date. Ranges include their start and not their end; a bare date is a session date.\n"
+        "* **Point in time.** Every answer says of which moment it is (`as_of`). Asked again with"
+        " that `as_of`, the bars are the same forever.\n"
+        "* **Accounting.** Every answer says how many bars were expected, and how many are"
+        " stored, confirmed without a trade, or missing.\n"
+        "* **Errors** are RFC 9457 problem details; where one input is to blame they name it in"
+        " `field`, with its `value` and the `bound`.\n"
+        "* **Keys** go in `Authorization: Bearer KEY` or `X-API-Key: KEY`."
+    ),
     "VERSION": "0.1.0",
     "TAGS": [
         {"name": "Market data", "description": "Bars and prices, with what is known about them."},

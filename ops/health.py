@@ -19,7 +19,7 @@ from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
 from marketdata_site import clock
-from universe.models import ExchangeCalendar, Symbol
+from universe.models import ExchangeCalendar, ExchangeSession, Symbol
 
 logger = logging.getLogger(__name__)
 
@@ -84,11 +84,10 @@ def _migrations() -> None:
 
 
 def _sessions() -> None:
-    today = clock.now().date()
-    ends = dict(ExchangeCalendar.objects.values_list("name", "covered_to"))
-    if not ends:
+    if not ExchangeSession.objects.exists():
         raise NotReady("none known: run manage.py sync_sessions")
-    ended = sorted(name for name, covered_to in ends.items() if covered_to < today)
+    used = ExchangeCalendar.objects.filter(symbol__active=True).distinct()
+    ended = list(used.filter(covered_to__lt=clock.now().date()).values_list("name", flat=True))
     if ended:
         raise NotReady(f"{', '.join(ended)} end before today: run manage.py sync_sessions")
 

@@ -54,7 +54,7 @@ def find_many(tickers: Sequence[str]) -> tuple[dict[str, Symbol], list[str]]:
 def origin(sources: tuple[str, ...]) -> str:
     """Where bars of these sources come from: `vendor`, `synthetic`, `replayed`, or `import`
     for files. A store never mixes the first three."""
-    if sources and all(source.startswith(_IMPORT) for source in sources):
+    if sources and all(source.partition(":")[0] == _IMPORT for source in sources):
         return _IMPORT
     return cast(str, caches["local"].get_or_set("origin", _stored_origin, FRESH_FOR_S))
 

@@ -67,10 +67,10 @@ class SharedWindows:
         name = f"marketdata:throttle:{caller}"
         try:
             with self._client.pipeline(transaction=False) as pipe:
+                pipe.set(name, 0, ex=WINDOW_S, nx=True)
                 pipe.incr(name)
-                pipe.expire(name, WINDOW_S, nx=True)
                 pipe.pttl(name)
-                count, _, left_ms = pipe.execute()
+                _, count, left_ms = pipe.execute()
         except redis.RedisError as error:
             self._down_until = time.monotonic() + self.RETRY_S
             logger.warning("Redis does not answer, throttling by process: %s", error)
@@ -124,10 +124,12 @@ def address(meta: Mapping[str, Any]) -> str:
     outermost of them appended to X-Forwarded-For; what a client writes there itself, or
     without such proxies, is not believed."""
     proxies: int = settings.ENVIRONMENT.trusted_proxies
-    forwarded = [part.strip() for part in meta.get("HTTP_X_FORWARDED_FOR", "").split(",")]
-    if proxies and len(forwarded) >= proxies and forwarded[-proxies]:
-        return str(forwarded[-proxies])
-    return str(meta.get("REMOTE_ADDR") or "local")
+    forwarded = meta.get("HTTP_X_FORWARDED_FOR", "").split(",")
+    told = forwarded[-proxies].strip() if 0 < proxies <= len(forwarded) else ""
+    try:
+        return str(ipaddress.ip_address(told))
+    except ValueError:
+        return str(meta.get("REMOTE_ADDR") or "local")
 
 
 def is_loopback(meta: Mapping[str, Any]) -> bool:

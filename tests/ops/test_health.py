@@ -65,6 +65,11 @@ def test_a_calendar_that_has_ended_is_named(examine, stocked):
     assert examine()["sessions"].detail.startswith("XNYS end before today")
 
 
+def test_a_calendar_that_nobody_trades_on_may_end(examine, stocked):
+    add_calendar("XLON", list(JUNE_2014))
+    assert examine()["sessions"].ok
+
+
 def test_a_universe_without_active_symbols_is_none(examine, stocked):
     Symbol.objects.update(active=False)
     assert not examine()["universe"].ok

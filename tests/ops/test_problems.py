@@ -11,6 +11,7 @@ from rest_framework.serializers import CharField, Serializer
 from rest_framework.views import APIView
 
 from marketdata_site import urls as site
+from ops.api import problems
 
 SECRET = "the-password-is-hunter2"
 
@@ -121,6 +122,13 @@ def test_a_missing_page_of_the_admin_is_html(superuser):
     response = superuser.get("/admin/ingestion/nothing/")
     assert response.status_code == 404
     assert response["Content-Type"].startswith("text/html")
+
+
+def test_a_form_elsewhere_without_its_csrf_token_is_a_problem(rf):
+    response = problems.csrf_failure(rf.post("/form"), reason=SECRET)
+    assert response.status_code == 403
+    assert response["Content-Type"] == "application/problem+json"
+    assert SECRET not in response.content.decode()
 
 
 def test_a_login_without_its_csrf_token_is_an_html_page():

@@ -100,6 +100,8 @@ def test_without_redis_each_process_counts_for_itself():
         (2, "6.6.6.6, 203.0.113.7, 10.0.0.2", "203.0.113.7"),
         (2, "203.0.113.7", "10.0.0.1"),
         (1, "", "10.0.0.1"),
+        (1, "unknown", "10.0.0.1"),
+        (1, "2001:DB8::7", "2001:db8::7"),
     ],
 )
 def test_a_forwarded_address_is_believed_from_known_proxies_only(

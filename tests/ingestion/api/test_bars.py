@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import csv
 import io
+from datetime import date
 
 import orjson
 import pyarrow as pa
 import pytest
 
 from tests.ingestion.api.conftest import Market, touch_series
-from tests.ingestion.api.rows import CLOSED, OPENED, add_minutes, values
+from tests.ingestion.api.rows import CLOSED, OPENED, add_days, add_minutes, values
 from tests.ingestion.market_week import at
+from tests.universe_rows import add_symbols
+from universe.models import SymbolTicker
 
 MINUTES = list(range(OPENED, CLOSED, 60))
 
@@ -151,8 +154,40 @@ def test_an_empty_store_has_no_moment(client, market):
 
 
 def test_bars_from_files_are_called_imported(client, market: Market):
-    add_minutes(market.bare, MINUTES[:2], as_of="2014-06-12T20:10", source="import")
+    add_minutes(market.bare, MINUTES[:2], as_of="2014-06-12T20:10", source="import:csv")
     assert get(client, "/stocks/BARE/intraday").json()["origin"] == "import"
+
+
+# ---- whose bars ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def renamed(market: Market) -> None:
+    """THIN was OLD until 2014-06-11, when another company took that ticker."""
+    SymbolTicker.objects.create(symbol=market.thin, ticker="OLD", valid_to=date(2014, 6, 11))
+    SymbolTicker.objects.create(symbol=market.thin, ticker="THIN", valid_from=date(2014, 6, 11))
+    (taker,) = add_symbols(market.thin.calendar, "OLD")
+    SymbolTicker.objects.create(symbol=taker, ticker="OLD", valid_from=date(2014, 6, 11))
+    add_minutes(taker, MINUTES[:5], as_of="2014-06-12T20:10")
+    add_days(market.thin, ["2014-06-09", "2014-06-10"])
+
+
+def test_a_ticker_means_whom_it_meant_at_the_ranges_end(client, renamed):
+    then = get(client, "/stocks/OLD/history", start="2014-06-09", end="2014-06-10").json()
+    assert then["bars"]["t"] == [at("2014-06-09"), at("2014-06-10")]
+    assert then["symbol"] == "OLD"
+    now = get(client, "/stocks/OLD/history", start="2014-06-09", end="2014-06-12").json()
+    assert now["bars"]["t"] == []
+    moment = "2014-06-11T00:00:00Z"  # exclusive: the range ends with the 10th
+    assert get(client, "/stocks/OLD/history", end=moment).json()["bars"]["t"]
+
+
+def test_a_ticker_means_whom_it_meant_as_of_then(client, renamed):
+    assert len(get(client, "/stocks/OLD/intraday").json()["bars"]["t"]) == 5
+    query = {"as_of": "2014-06-10T21:00:00Z", "start": "2014-06-09", "end": "2014-06-12"}
+    assert get(client, "/stocks/OLD/history", **query).json()["bars"]["t"] == []
+    get(client, "/stocks/THIN/history", expect=404, **query)
+    get(client, "/stocks/THIN/history")
 
 
 # ---- the same in other formats ---------------------------------------------------------------
