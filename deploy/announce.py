@@ -13,6 +13,7 @@ import time
 import urllib.request
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 HEALTHY_WITHIN_S = 120.0
@@ -51,14 +52,16 @@ class Announcement:
     def text(self, state: str) -> str:
         """The screen that a newcomer reads; `state` says whether there is data yet."""
         password = f"password {self.new_password}, kept" if self.new_password else "password"
+        admin = f"user admin, {password} in\n            {self.password_file}"
+        if not Path(self.password_file).exists():
+            admin = "as the superuser that was there already"
         return f"""
 {_RULE}
   Market Data Service is running at {self.address}
 
   {self.origin}
 
-  admin     {self.address}/admin/   user admin, {password} in
-            {self.password_file}
+  admin     {self.address}/admin/   {admin}
   API docs  {self.address}/api/docs
   health    {self.address}/health
 

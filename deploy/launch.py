@@ -109,7 +109,7 @@ def _run(plan: Plan, new_password: str | None) -> int:
     if code in STOPPED_BY_A_PERSON:
         print(f"Stopped. The data stays in {plan.data_dir}.", flush=True)
         return 0
-    print("The web process ended, so everything was stopped; the lines above say why.")
+    print("A process ended for good, so everything was stopped; the lines above say which.")
     return code
 
 

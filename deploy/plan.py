@@ -47,7 +47,14 @@ def make_plan(environ: Mapping[str, str]) -> Plan:
     if environ.get("REPLAY"):
         if vendors == "real":
             raise CannotRun("REPLAY and VENDORS=real exclude each other: recordings need no vendor")
+        if environ.get("DATABASE_URL") or environ.get("REDIS_URL"):
+            raise CannotRun(
+                "REPLAY begins anew each time, in SQLite files of its own: unset DATABASE_URL"
+                " and REDIS_URL for it, so that it cannot touch the data there"
+            )
         return _replay_plan(environ, port)
+    if given := [name for name in ("SPEED", "START") if environ.get(name)]:
+        raise CannotRun(f"{given[0]} means something only together with REPLAY")
     return _real_plan(environ, port) if vendors == "real" else _sandbox_plan(environ, port)
 
 
@@ -85,6 +92,7 @@ def _replay_plan(environ: Mapping[str, str], port: int) -> Plan:
     folder = f"var/replay-{replay.folder.name}"
     environment = _environment(environ, folder, port) | _sandbox(environ, port, "replayed")
     environment["REPLAY"] = str(replay.folder)
+    environment.setdefault("LIVE_LOOKBACK_MINUTES", str(replay.lookback_minutes))
     speed = f"{replay.speed:g} times as fast as they were"
     return Plan(
         environment=environment,

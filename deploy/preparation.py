@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psycopg
+
 from deploy.plan import ROOT, SAMPLE_UNIVERSE, CannotRun, Plan
 
 
@@ -16,6 +18,7 @@ def prepare(plan: Plan) -> str | None:
     Returns the admin's password when it was made just now. Raises CannotRun when a step
     fails; the step itself has said why.
     """
+    _reach_database(plan)
     _empty_folder(Path(plan.environment["PROMETHEUS_MULTIPROC_DIR"]))
     (plan.data_dir / "static").mkdir(exist_ok=True)
     password_file = password_path(plan)
@@ -45,9 +48,19 @@ def _steps(plan: Plan, password_file: Path) -> list[list[str]]:
     return [
         ["tables", "migrate", "--verbosity", "0"],
         sessions,
-        ["symbols", "load_universe", str(universe)],
+        # Only where there is none: an operator's own universe is not ours to replace.
+        ["symbols", "load_universe", str(universe), "--if-empty"],
         ["admin user", "ensure_admin", "--password-file", str(password_file)],
     ]
+
+
+def _reach_database(plan: Plan) -> None:
+    url = plan.environment.get("DATABASE_URL", "")
+    if url.startswith("postgres"):
+        try:
+            psycopg.connect(url, connect_timeout=5).close()
+        except psycopg.OperationalError as error:
+            raise CannotRun(f"the database at DATABASE_URL cannot be used: {error}") from error
 
 
 def _environment(plan: Plan) -> dict[str, str]:

@@ -11,6 +11,11 @@ from zoneinfo import ZoneInfo
 _NEW_YORK = ZoneInfo("America/New_York")
 _BEFORE_OPEN = time(9, 25)
 _DEFAULT_SPEED = 60.0
+_FASTEST = 600.0
+_MINUTES_BEHIND = 0.5
+"""Times the speed: how many of its minutes a replay may be behind without leaving a gap, which
+is half a real minute, whatever the speed."""
+_LONGEST_LOOKBACK, _SHORTEST_LOOKBACK = 390, 10
 
 
 @dataclass(frozen=True)
@@ -31,6 +36,12 @@ class Replay:
             self.sessions,
             key=lambda t: min((d for d in self.sessions[t] if d >= today), default=date.max),
         )
+
+    @property
+    def lookback_minutes(self) -> int:
+        """`LIVE_LOOKBACK_MINUTES` for this speed."""
+        behind = int(self.speed * _MINUTES_BEHIND)
+        return min(_LONGEST_LOOKBACK, max(_SHORTEST_LOOKBACK, behind))
 
     @property
     def last(self) -> date:
@@ -86,8 +97,11 @@ def _speed(text: str | None) -> float:
         speed = float(text) if text else _DEFAULT_SPEED
     except ValueError:
         speed = 0.0
-    if not 0 < speed <= 10_000:
-        raise ValueError(f"SPEED={text}: it is a number above 0, at most 10000")
+    if not 0 < speed <= _FASTEST:
+        raise ValueError(
+            f"SPEED={text}: it is a number above 0, at most {_FASTEST:g}; faster, a whole"
+            " session would go by before its first bars are stored"
+        )
     return speed
 
 

@@ -42,6 +42,9 @@ def _parse_limits(value: object) -> object:
 Names = Annotated[tuple[str, ...], BeforeValidator(_split)]
 Limits = Annotated[CallLimits | None, BeforeValidator(_parse_limits)]
 
+SHORTEST_SECRET_KEY = 32
+"""In characters, where a server is used: it also signs what the service gives to others."""
+
 
 class Environment(BaseModel):
     """The environment as values; field `port` is variable `PORT`, and so on."""
@@ -127,6 +130,9 @@ class Environment(BaseModel):
     live_concurrency: int = Field(
         16, ge=1, le=128, description="vendor calls that one worker makes at once"
     )
+    stalled_after_s: float = Field(
+        60.0, gt=0, description="a live cluster that leaves waiting jobs so long is ended"
+    )
     limit_polygon: Limits = Field(
         None, description="calls, as `5/minute burst=2`; unset: free plan"
     )
@@ -153,6 +159,11 @@ class Environment(BaseModel):
         problems = [*self._url_problems(), *self._clock_problems(), *self._provider_problems()]
         if self.production and self.secret_key is None:
             problems.append("SECRET_KEY: required when DATABASE_URL names a server")
+        elif self.production and len(_text(self.secret_key)) < SHORTEST_SECRET_KEY:
+            problems.append(
+                f"SECRET_KEY: must have at least {SHORTEST_SECRET_KEY} characters when"
+                " DATABASE_URL names a server"
+            )
         if bool(self.alpaca_api_key_id) != bool(self.alpaca_api_secret_key):
             problems.append("ALPACA_API_KEY_ID and ALPACA_API_SECRET_KEY: set both or neither")
         if problems:
@@ -194,6 +205,10 @@ class Environment(BaseModel):
                     )
 
 
+def _text(secret: SecretStr | None) -> str:
+    return secret.get_secret_value() if secret else ""
+
+
 _SCHEMES = {
     "database_url": ("postgres", "postgresql", "sqlite"),
     "redis_url": ("redis", "rediss", "unix"),
@@ -217,7 +232,9 @@ def load(environ: Mapping[str, str]) -> Environment:
         problems += invalid
         # What is wrong between variables shows only when each for itself is right.
         sound = {name: value for name, value in values.items() if not _accuses(invalid, name)}
-        problems += [line for line in _validate(sound)[1] if line not in invalid]
+        # One left out there may be missed, which is no problem of its own.
+        told = {line.partition(":")[0] for line in invalid}
+        problems += [line for line in _validate(sound)[1] if line.partition(":")[0] not in told]
     if environment is None or problems:
         raise EnvironmentInvalid("\n".join(problems))
     return environment

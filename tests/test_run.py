@@ -12,6 +12,7 @@ import socket
 import stat
 import subprocess
 import sys
+import time
 import urllib.request
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -165,6 +166,42 @@ def test_a_worker_that_dies_is_started_again_and_the_web_process_ends_all(
         assert process.wait() != 0
         assert "The web process ended, so everything was stopped" in process.output
         eventually(lambda: not processes_of(environment["DATA_DIR"]), "no process is left")
+
+
+@pytest.mark.house
+def test_a_cluster_that_lost_its_queue_to_a_killed_worker_is_started_anew(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    """An idle worker waits for work with the queue's lock in its hands. When it is killed
+    there, the lock is never given back, and the cluster lives on without ever working."""
+    variables = {**environment, "STALLED_AFTER_S": "5"}
+    with running(LAUNCH, variables, tmp_path / "log") as process:
+        process.wait_for_output(READY, seconds=300)
+        keeper = keeper_of("live", process)
+        (cluster,) = kept_by(keeper)
+        (guard,) = kept_by(cluster)
+        helpers = set(sorted(kept_by(guard))[2:])  # the two workers are started first
+        killed_at = 0.0
+
+        def stalled() -> bool:
+            """Kills idle workers, again when they happened to be at work the first time."""
+            nonlocal killed_at
+            if time.monotonic() - killed_at > 20 and kept_by(keeper) == [cluster]:
+                killed_at = time.monotonic()
+                for worker in set(kept_by(guard)) - helpers:
+                    os.kill(worker, signal.SIGKILL)
+            return "this cluster takes none: ending it" in process.output
+
+        process.wait_until(stalled, "the stall is noticed", seconds=300)
+        process.wait_until(lambda: kept_by(keeper) not in ([], [cluster]), "a new cluster runs")
+        before = get(variables, "/stocks/BTC-USD/price")["ts"]
+        process.wait_until(
+            lambda: get(variables, "/stocks/BTC-USD/price")["ts"] > before,
+            "bars come in again",
+            seconds=240,
+        )
+        process.send(signal.SIGINT)
+        assert process.wait() == 0
 
 
 def test_a_port_in_use_is_an_error_that_says_so(

@@ -105,6 +105,7 @@ def test_a_crashed_process_leaves_no_children_to_meet_the_next_one(
         os.kill(parent, signal.SIGKILL)
         eventually(lambda: not alive(child), "the orphan is gone")
         process.wait_until(lambda: family(process)[0] != parent, "a new process is up")
+        process.stop()
 
 
 def test_when_the_launcher_is_killed_the_family_goes(

@@ -47,6 +47,24 @@ def test_real_vendors_have_no_sandbox_and_data_of_their_own() -> None:
     assert "mine" not in plan.origin
 
 
+@pytest.mark.parametrize("name", ["DATABASE_URL", "REDIS_URL"])
+def test_a_replay_refuses_a_database_that_it_could_spoil(recordings: Path, name: str) -> None:
+    with pytest.raises(CannotRun, match="unset DATABASE_URL and REDIS_URL"):
+        make_plan({"REPLAY": str(recordings), name: "postgres://127.0.0.1/mine"})
+
+
+@pytest.mark.parametrize(("speed", "lookback"), [("1", "10"), ("60", "30"), ("600", "300")])
+def test_a_fast_replay_may_be_further_behind(recordings: Path, speed: str, lookback: str) -> None:
+    plan = make_plan({"REPLAY": str(recordings), "SPEED": speed})
+    assert plan.environment["LIVE_LOOKBACK_MINUTES"] == lookback
+
+
+@pytest.mark.parametrize("name", ["SPEED", "START"])
+def test_what_belongs_to_a_replay_means_nothing_without_one(name: str) -> None:
+    with pytest.raises(CannotRun, match=f"{name} means something only together with REPLAY"):
+        make_plan({name: "60"})
+
+
 def test_a_replay_starts_its_clock_before_the_first_recorded_open(recordings: Path) -> None:
     plan = make_plan({"REPLAY": str(recordings)})
     assert plan.replay is not None
