@@ -6,7 +6,8 @@ import csv
 import io
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 
 from ingestion.files.layout import FIELDS, REQUIRED
 
@@ -32,14 +33,24 @@ class ColumnsUnclear(ValueError):
 
 
 def split_lines(text: str, delimiter: str, count: int) -> list[list[str]]:
-    """The first `count` rows that are not empty."""
-    rows = []
-    for row in csv.reader(io.StringIO(text), delimiter=delimiter):
-        if any(cell.strip() for cell in row):
-            rows.append(row)
-            if len(rows) == count:
-                break
-    return rows
+    """The first `count` rows that are not empty. Raises ColumnsUnclear where it is no CSV."""
+    return [row for row, _ in islice(_rows(text, delimiter), count)]
+
+
+def first_row_end(text: str, delimiter: str) -> int:
+    """How many lines the first row that is not empty ends. Raises ColumnsUnclear."""
+    return next((line for _, line in _rows(text, delimiter)), 0)
+
+
+def _rows(text: str, delimiter: str) -> Iterator[tuple[list[str], int]]:
+    """The rows that are not empty, each with the number of its last line."""
+    reader = csv.reader(io.StringIO(text), delimiter=delimiter)
+    try:
+        for row in reader:
+            if any(cell.strip() for cell in row):
+                yield row, reader.line_num
+    except csv.Error as error:
+        raise ColumnsUnclear(f"line {reader.line_num} is no row of a CSV ({error})") from error
 
 
 def sniff_delimiter(text: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -22,6 +23,15 @@ from ingestion.files.problems import FileUnreadable, Problems, RowProblem
 
 BLOCK_BYTES = 4 << 20
 _LONGEST_LINE = 1 << 20
+_DAMAGED = (BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, pa.ArrowException)
+_UTF_8_MARK = b"\xef\xbb\xbf"
+_WIDE_MARKS = {
+    b"\xff\xfe\0\0": "UTF-32",
+    b"\0\0\xfe\xff": "UTF-32",
+    b"\xff\xfe": "UTF-16",
+    b"\xfe\xff": "UTF-16",
+}
+_LINE_END_SAMPLE = 1 << 16
 
 
 @contextmanager
@@ -38,25 +48,34 @@ def opened(path: Path) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
                     yield text, disk
             else:
                 yield disk, disk
-    except (BadZipFile, zlib.error, EOFError, OSError, pa.ArrowException) as error:
+    except _DAMAGED as error:
         raise FileUnreadable(f"{path}: damaged or unreadable: {error}") from error
 
 
 def only_member(archive: ZipFile, path: Path) -> str:
     """The name of the archive's one file. Raises FileUnreadable."""
-    names = [info.filename for info in archive.infolist() if not info.is_dir()]
-    if len(names) != 1:
-        raise FileUnreadable(f"{path}: holds {len(names)} files where one is expected")
-    return names[0]
+    members = [info for info in archive.infolist() if not info.is_dir()]
+    if len(members) != 1:
+        raise FileUnreadable(f"{path}: holds {len(members)} files where one is expected")
+    if members[0].flag_bits & 1:
+        raise FileUnreadable(f"{path}: is locked with a password")
+    return members[0].filename
 
 
-def head(path: Path, size: int = 1 << 20) -> tuple[bytes, bool]:
-    """The first whole lines of the file, about `size` bytes, and whether that is all of it."""
+def head(path: Path, size: int = _LONGEST_LINE) -> bytes:
+    """The first whole lines of the file, about `size` bytes, with line feeds at their ends.
+    Raises FileUnreadable for what is no text."""
     with opened(path) as (text, _):
         data = _read(text, size)
-        if len(data) < size:
-            return data, True
-    return data[: data.rfind(b"\n") + 1], False
+    _refuse_wide(data, path)
+    whole = len(data) < size
+    if _ends_in_returns(data):
+        data = data.replace(b"\r", b"\n")
+    data = data if whole else data[: data.rfind(b"\n") + 1]
+    if not data and not whole:
+        raise FileUnreadable(f"{path}: a line longer than a megabyte: this is no CSV")
+    _check_text(data, 1, str(path))
+    return data
 
 
 def read_blocks(path: Path, layout: Layout, name: str, problems: Problems) -> Iterator[RawBlock]:
@@ -86,11 +105,15 @@ def _read(text: IO[bytes], size: int) -> bytes:
 
 
 def _line_blocks(text: IO[bytes], path: Path) -> Iterator[bytes]:
-    """The text in pieces of whole lines."""
-    rest, first = b"", True
+    """The text in pieces of whole lines, without the mark of its encoding."""
+    rest, first, returns = b"", True, False
     while data := _read(text, BLOCK_BYTES):
         if first:
-            data, first = data.removeprefix(b"\xef\xbb\xbf"), False
+            _refuse_wide(data, path)
+            returns = _ends_in_returns(data)
+            data, first = data.removeprefix(_UTF_8_MARK), False
+        if returns:
+            data = data.replace(b"\r", b"\n")
         end = data.rfind(b"\n") + 1
         if end:
             yield rest + data[:end]
@@ -167,3 +190,20 @@ def _check_text(rows: bytes, first_line: int, name: str) -> None:
     if b"\0" in rows:
         line = first_line + rows.count(b"\n", 0, rows.index(b"\0"))
         raise FileUnreadable(f"{name}:{line}: a zero byte: this is no text")
+    if rows.count(b"\r") > rows.count(b"\r\n"):
+        at = re.search(rb"\r(?!\n)", rows)
+        line = first_line + rows.count(b"\n", 0, at.start() if at else 0)
+        raise FileUnreadable(f"{name}:{line}: a carriage return inside a line: mend its line ends")
+
+
+def _refuse_wide(start: bytes, path: Path) -> None:
+    """Raise FileUnreadable for text that says it is not in bytes but in wider units."""
+    for mark, encoding in _WIDE_MARKS.items():
+        if start.startswith(mark):
+            raise FileUnreadable(f"{path}: is {encoding} text: save it as UTF-8")
+
+
+def _ends_in_returns(start: bytes) -> bool:
+    """Whether the lines end as on old Macs, in carriage returns alone."""
+    sample = start[:_LINE_END_SAMPLE]
+    return b"\r" in sample and b"\n" not in sample

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ingestion.domain.bar_batch import Int64s
-from ingestion.files import hours
+from ingestion.files import hours, spacing
 from ingestion.files.block import RawBlock
 from ingestion.files.convert import time_text
 from ingestion.files.find import BarFile
@@ -26,8 +26,6 @@ from universe.domain.interval import Interval
 from universe.models import Symbol
 from universe.services import sessions
 
-_DAY = 86_400
-_SHORT_DAY, _LONG_WEEKEND = 23 * 3600, 4 * _DAY + 3600  # clocks go forward, and back
 _SAMPLE = 20_000
 
 
@@ -65,6 +63,8 @@ class Detection:
         block = _of_one_symbol(sample, ticker if "symbol" in sample.columns else None)
         reading, seconds = self._reading(block)
         interval = self._interval(seconds)
+        if interval is Interval.MINUTE:
+            seconds = spacing.on_their_grid(seconds)
         label = Label.OPEN
         if reading is not None and interval is not None:
             reading = self._zone(reading, seconds, interval, symbol)
@@ -134,12 +134,11 @@ class Detection:
         if declared is not None or not len(seconds):
             return declared
         self.why["interval"] = "the times' distance"
-        steps = np.diff(seconds)
-        if len(steps) and steps.min() == Interval.MINUTE.seconds:
-            return Interval.MINUTE
-        if len(steps) and _SHORT_DAY <= steps.min() <= _LONG_WEEKEND:
-            return Interval.DAY
-        what = f"its bars are {steps.min()} s apart" if len(steps) else "it has one time only"
+        found = spacing.interval_of(seconds)
+        if found is not None:
+            return found
+        apart = spacing.apart(seconds)
+        what = "it has one time only" if apart is None else f"its bars are {apart} s apart"
         self.questions.append(f"{what}; only 1m and 1d are stored: declare --interval")
         return None
 
@@ -148,7 +147,7 @@ class Detection:
     ) -> TimeReading:
         exchange = symbol.calendar.timezone if symbol is not None else None
         if interval is Interval.DAY:
-            labels = not reading.style.absolute or not np.any(seconds % _DAY)
+            labels = not reading.style.absolute or spacing.at_midnight(seconds)
             return replace(reading, zone="" if labels else exchange or "UTC")
         if reading.style.absolute:
             return replace(reading, zone="")

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from ingestion.files.layout import Format
 from ingestion.files.lean import is_lean
-from ingestion.files.problems import ImportRefused
 
 _CSV = (".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz", ".txt.gz")
 _PARQUET = (".parquet", ".pq")
@@ -31,17 +30,19 @@ class BarFile:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The files to import in order of their paths, and those that a folder also holds."""
+    """The files to import in order of their paths, those that a folder also holds, and what
+    is wrong with the other paths."""
 
     files: tuple[BarFile, ...]
     ignored: tuple[Path, ...]
+    problems: tuple[str, ...]
 
 
 def find(paths: Sequence[Path], wanted: Format | None = None) -> Found:
     """The bar files among `paths`; folders are searched with all below them. A file that is
     named itself is taken as `wanted` says, one in a folder only if it is of that format.
 
-    Raises ImportRefused naming every path that does not exist or is no known format.
+    Every path that does not exist or is no known format is among the problems.
     """
     files: list[BarFile] = []
     ignored: list[Path] = []
@@ -65,9 +66,7 @@ def find(paths: Sequence[Path], wanted: Format | None = None) -> Found:
                 files.append(BarFile(path, found, path.name))
         else:
             problems.append(f"{path}: no such file")
-    if problems:
-        raise ImportRefused(problems)
-    return Found(tuple(files), tuple(ignored))
+    return Found(tuple(files), tuple(ignored), tuple(problems))
 
 
 def _format(path: Path) -> Format | None:

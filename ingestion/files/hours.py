@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from ingestion.domain.bar_batch import Int64s
+from ingestion.domain.bar_batch import Bools, Int64s
 from ingestion.files.layout import Label
 from ingestion.files.times import to_utc
-from universe.domain.session_grid import DateNotCovered, Placement, Session, SessionGrid
+from universe.domain.session_grid import Placement, Session, SessionGrid
 
-_IN_HOURS = 0.99
-"""Share of a stock's minutes that lie in its trading hours when the zone is right."""
+_IN_HOURS = 0.9
+"""Share of a stock's minutes that lie in its trading hours when the zone is right; the others
+may be mistakes of the file."""
 _CLEARLY = 1.5
 """A right zone puts so many times more of them into regular hours than a wrong one."""
 
@@ -59,16 +60,22 @@ def label_of(ts: Int64s, grid: SessionGrid, *, whole: bool) -> Label | None:
 
 
 def _place(grid: SessionGrid, ts: Int64s) -> np.ndarray | None:
-    try:
-        return grid.place(ts) if len(ts) else None
-    except DateNotCovered:
+    """How the times lie in the sessions; those that the calendar does not know are closed.
+    None when it knows none of them."""
+    known = _known(ts, grid)
+    if not known.any():
         return None
+    placed = np.full(len(ts), Placement.CLOSED)
+    placed[known] = grid.place(ts[known])
+    return placed
 
 
 def _touched(ts: Int64s, grid: SessionGrid) -> list[Session]:
     """The sessions that the times fall into, in order."""
-    try:
-        labels = set(grid.labels_at(ts).tolist())
-    except DateNotCovered:
-        return []
+    labels = set(grid.labels_at(ts[_known(ts, grid)]).tolist())
     return [session for session in grid.sessions if session.label in labels]
+
+
+def _known(ts: Int64s, grid: SessionGrid) -> Bools:
+    """Which times lie in the dates that the calendar covers."""
+    return (ts >= grid.covered.start) & (ts < grid.covered.end)

@@ -38,11 +38,16 @@ Progress = Callable[[int], None]
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What an import will read, and how. `ignored`: other files in the folders named."""
+    """What an import will read, and how. `ignored`: other files in the folders named.
+
+    `problems` are those of the other files, which stand in the way of storing any; what can
+    be read can be checked all the same, so that all that is wrong is known at once.
+    """
 
     files: Sequence[tuple[BarFile, Layout]]
     ignored: Sequence[Path]
     tickers: Tickers
+    problems: Sequence[str] = ()
 
     @property
     def size(self) -> int:
@@ -51,10 +56,10 @@ class Plan:
 
 
 def plan(paths: Sequence[Path], declared: Declaration, wanted: Format | None = None) -> Plan:
-    """Find the files and understand each. Raises ImportRefused with everything that is
-    unclear, unreadable or cannot be stored, of all files at once."""
+    """Find the files and understand each. Everything that is missing, unclear, unreadable or
+    cannot be stored is in the plan's problems, of all files at once."""
     found = find(paths, wanted)
-    tickers, problems = Tickers(), []
+    tickers, problems = Tickers(), list(found.problems)
     files = []
     for file in found.files:
         try:
@@ -70,9 +75,7 @@ def plan(paths: Sequence[Path], declared: Declaration, wanted: Format | None = N
                     f"{file.name}: its basis is {layout.basis}, and stored series are raw:"
                     " adjusted prices can be taken in once the splits behind them are known"
                 )
-    if problems:
-        raise ImportRefused(problems)
-    return Plan(files, found.ignored, tickers)
+    return Plan(files, found.ignored, tickers, problems)
 
 
 def check(
@@ -104,8 +107,10 @@ def store(
     not written again unless `again`.
 
     The source of the bars is `source`, or `import:` and the format. Rows with problems are
-    left out; `check` tells which those are.
+    left out; `check` tells which those are. Raises ImportRefused when the plan has problems.
     """
+    if plan.problems:
+        raise ImportRefused(plan.problems)
     written = Written()
     now = clock.now().timestamp()
     batches: dict[tuple[Interval, str], Batches] = {}

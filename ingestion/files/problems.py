@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 
 class ImportRefused(Exception):
-    """Nothing was read or written; `problems` says everything that stands in the way."""
+    """Nothing was written; `problems` says everything that stands in the way."""
 
     def __init__(self, problems: Sequence[str]) -> None:
         super().__init__("\n".join(problems))

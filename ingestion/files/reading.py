@@ -59,13 +59,15 @@ def _parquet_layout(file: BarFile, declared: Declaration, tickers: Tickers) -> L
 
 
 def _csv_layout(file: BarFile, declared: Declaration, tickers: Tickers) -> Layout:
-    data, _ = delimited.head(file.path)
+    data = delimited.head(file.path)
     text = data.decode("utf-8-sig", errors="replace")
     if not text.strip():
         raise FileUnreadable(f"{file.path}: empty")
     try:
         delimiter = declared.delimiter or columns.sniff_delimiter(text)
         rows = columns.split_lines(text, delimiter, 1_000)
+        if not rows:
+            raise FileUnreadable(f"{file.path}: no rows in it")
         header = columns.has_header(rows[0])
         if declared.columns is not None:
             positions, found = columns.from_declared(declared.columns), declared.why
@@ -76,7 +78,7 @@ def _csv_layout(file: BarFile, declared: Declaration, tickers: Tickers) -> Layou
     except columns.ColumnsUnclear as unclear:
         question = f"{unclear}: declare --columns (and --delimiter, if it is unusual)"
         raise LayoutUnclear(file.name, [question]) from unclear
-    skip = text[: text.index(rows[0][0])].count("\n") + 1 if header else 0
+    skip = columns.first_row_end(text, delimiter) if header else 0
     why = {"format": "the file's name", "columns": found}
     skeleton = _skeleton(Format.CSV, positions, why, delimiter, len(rows[0]), skip)
     return _complete(file, [declared, sidecar.beside(file.path)], tickers, skeleton)
@@ -111,12 +113,14 @@ def _complete(
     file: BarFile, known: Sequence[Declaration | None], tickers: Tickers, skeleton: Layout
 ) -> Layout:
     """The skeleton with all that a sample of the rows tells."""
-    blocks = read(file, skeleton, Problems(keep=0))
+    broken = Problems(keep=1)
+    blocks = read(file, skeleton, broken)
     parts: list[RawBlock] = []
     while sum(map(len, parts)) < _SAMPLE_ROWS and (block := next(blocks, None)) is not None:
         parts.append(block)
     if not sum(map(len, parts)):
-        raise FileUnreadable(f"{file.path}: no rows in it")
+        example = f" that can be read: {broken.shown[0]}" if broken.shown else ""
+        raise FileUnreadable(f"{file.path}: no rows in it{example}")
     whole = next(blocks, None) is None
     sample = joined(parts)
     said = [declaration for declaration in known if declaration is not None]

@@ -45,6 +45,7 @@ def describe_tally(tally: Tally, *, counted_stored: bool) -> Iterator[str]:
         yield f"  already stored: {tally.stored:,}"
     for reason, count in sorted(tally.rejected.items()):
         yield f"  rejected: {count:,} {reason} ({QuarantineReason(reason).label})"
+        yield from (f"    {example}" for example in tally.examples[reason])
     for reason, count in sorted(tally.dropped.items()):
         yield f"  left out: {count:,} {reason}"
     if tally.sample is not None:

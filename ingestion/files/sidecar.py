@@ -53,6 +53,10 @@ def load(text: str, where: str) -> Declaration | None:
 
 
 def beside(path: Path) -> Declaration | None:
-    """What the file's sidecar declares, None without one."""
+    """What the file's sidecar declares, None without one. Raises FileUnreadable."""
     file = sidecar_of(path)
-    return load(file.read_text(), file.name) if file.is_file() else None
+    try:
+        text = file.read_text("utf-8") if file.is_file() else None
+    except (OSError, UnicodeDecodeError) as error:
+        raise FileUnreadable(f"{file}: unreadable: {error}") from error
+    return None if text is None else load(text, file.name)

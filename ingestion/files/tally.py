@@ -11,6 +11,8 @@ from ingestion.collection.intake import Intake
 from ingestion.collection.roster import Roster
 from universe.domain.interval import Interval
 
+_EXAMPLES = 3
+
 
 @dataclass(slots=True)
 class Tally:
@@ -22,6 +24,8 @@ class Tally:
     stored: int = 0
     """Of `bars`: already in the store, with these or other values (counted on request)."""
     rejected: Counter[str] = field(default_factory=Counter)
+    examples: dict[str, list[str]] = field(default_factory=dict)
+    """Reason → the first few that were rejected for it, in words."""
     dropped: Counter[str] = field(default_factory=Counter)
     symbols: set[int] = field(default_factory=set)
     sessions: set[tuple[str, int]] = field(default_factory=set)
@@ -34,7 +38,11 @@ class Tally:
         bars = intake.bars
         self.bars += len(bars)
         self.extended += int(np.count_nonzero(intake.extended))
-        self.rejected.update(str(reason) for reason in intake.rejected.reasons)
+        for reason, detail in zip(intake.rejected.reasons, intake.rejected.details, strict=True):
+            self.rejected[str(reason)] += 1
+            shown = self.examples.setdefault(str(reason), [])
+            if len(shown) < _EXAMPLES:
+                shown.append(detail)
         self.dropped.update(intake.dropped)
         self.symbols.update(np.unique(bars.owner).tolist())
         calendar = roster.calendar[roster.find(bars.owner)]

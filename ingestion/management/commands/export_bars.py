@@ -29,6 +29,7 @@ from universe.services.sessions import UnknownCalendar
 
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _KINDS = (Format.CSV, Format.PARQUET)
+_SUFFIXES = {".csv": Format.CSV, ".parquet": Format.PARQUET, ".pq": Format.PARQUET}
 
 
 class Command(BaseCommand):
@@ -45,7 +46,9 @@ class Command(BaseCommand):
         parser.add_argument("--start", type=_bound, help="session date, or ISO time with a zone")
         parser.add_argument("--end", type=_bound, help="session date (included) or time (excluded)")
         parser.add_argument("--as-of", type=_moment, help="the bars as they stood then")
-        parser.add_argument("--format", type=Format, choices=_KINDS, help="csv if nothing tells")
+        parser.add_argument(
+            "--format", type=Format, choices=_KINDS, help="else the file's suffix, or csv"
+        )
         parser.add_argument("--output", help="a file, or - for standard output")
         parser.add_argument("--sidecar", action="store_true", help="describe the file in FILE.json")
         parser.add_argument("--force", action="store_true", help="replace a file that is there")
@@ -100,7 +103,7 @@ def _target(options: dict[str, Any], request: exporting.Request) -> tuple[Format
     kind: Format | None = options["format"]
     output: str | None = options["output"]
     if kind is None:
-        kind = Format.PARQUET if (output or "").endswith((".parquet", ".pq")) else Format.CSV
+        kind = _kind_of(output)
     if output == "-":
         return kind, None
     if output is None:
@@ -108,6 +111,20 @@ def _target(options: dict[str, Any], request: exporting.Request) -> tuple[Format
         name = symbols[0].ticker if len(symbols) == 1 else f"{len(symbols)}-symbols"
         output = f"{name}_{request.interval}.{kind}"
     return kind, Path(output)
+
+
+def _kind_of(output: str | None) -> Format:
+    """The format that a file's name tells; CSV where there is no name. Raises CommandError."""
+    if output in (None, "-"):
+        return Format.CSV
+    found = _SUFFIXES.get(Path(output).suffix.lower()) if output else None
+    if found is None:
+        known = ", ".join(_SUFFIXES)
+        raise CommandError(
+            f"--output {output}: its name tells no format; end it in one of {known}, or"
+            " declare --format"
+        )
+    return found
 
 
 @contextmanager

@@ -23,7 +23,7 @@ from ingestion.domain.source import Basis
 from ingestion.files import importing
 from ingestion.files.batches import Written
 from ingestion.files.layout import FIELDS, Declaration, Format, Label
-from ingestion.files.problems import ImportRefused, Problems
+from ingestion.files.problems import Problems
 from ingestion.files.report import describe_plan, describe_tally
 from ingestion.store import writer
 from universe.domain.interval import Interval
@@ -72,21 +72,22 @@ class Command(BaseCommand):
         """Plan, check, and unless it is a dry run or there are errors, store."""
         source = _source(options["source"])
         kind = Format(options["format"]) if options["format"] else None
-        try:
-            plan = importing.plan(options["files"], _declaration(options), kind)
-        except ImportRefused as refused:
-            raise CommandError("Nothing was read:\n  " + "\n  ".join(refused.problems)) from refused
-        self._say(describe_plan(plan))
+        plan = importing.plan(options["files"], _declaration(options), kind)
         problems = Problems(keep=options["max_errors"])
-        with _progress("Checking", plan.size) as advance:
-            tally = importing.check(plan, problems, advance, count_stored=options["dry_run"])
-        self._say(describe_tally(tally, counted_stored=options["dry_run"]))
-        self._complain(problems, fatal=not options["skip_bad_rows"])
+        if plan.files:
+            self._check(plan, problems, count_stored=options["dry_run"])
+        self._complain(plan.problems, problems, fatal=not options["skip_bad_rows"])
         if options["dry_run"]:
             self.stdout.write("Dry run: nothing was written.")
             return
         written = self._store(plan, source, again=options["again"])
         self._say([_describe(written)])
+
+    def _check(self, plan: importing.Plan, problems: Problems, *, count_stored: bool) -> None:
+        self._say(describe_plan(plan))
+        with _progress("Checking", plan.size) as advance:
+            tally = importing.check(plan, problems, advance, count_stored=count_stored)
+        self._say(describe_tally(tally, counted_stored=count_stored))
 
     def _store(self, plan: importing.Plan, source: str | None, *, again: bool) -> Written:
         onwards = "What is written stays; the same command goes on from there."
@@ -98,16 +99,20 @@ class Command(BaseCommand):
         except DatabaseError as error:
             raise CommandError(f"The database failed: {error}\n{onwards}") from error
 
-    def _complain(self, problems: Problems, *, fatal: bool) -> None:
-        if not len(problems):
-            return
-        for line in problems.lines():
+    def _complain(self, of_files: Sequence[str], of_rows: Problems, *, fatal: bool) -> None:
+        """List the rows' problems, and refuse for those and the files' in one message."""
+        for line in of_rows.lines():
             self.stderr.write(line)
-        if fatal:
-            raise CommandError(
-                f"{len(problems)} rows cannot be used, so nothing was written. Mend them, or"
+        refusals = []
+        if of_files:
+            refusals.append("Nothing was written:\n  " + "\n  ".join(of_files))
+        if len(of_rows) and fatal:
+            refusals.append(
+                f"{len(of_rows)} rows cannot be used, so nothing was written. Mend them, or"
                 " leave them out with --skip-bad-rows."
             )
+        if refusals:
+            raise CommandError("\n".join(refusals))
 
     def _say(self, lines: Sequence[str] | Iterator[str]) -> None:
         for line in lines:
@@ -133,6 +138,9 @@ def _declaration(options: dict[str, Any]) -> Declaration:
     if scale is not None and not scale > 0:
         raise CommandError(f"--price-scale {scale:g}: must be above 0")
     columns, delimiter = options["columns"], options["delimiter"]
+    delimiter = "\t" if delimiter == "\\t" else delimiter
+    if delimiter is not None and not (len(delimiter) == 1 and delimiter.isascii()):
+        raise CommandError(f"--delimiter {delimiter!r}: must be one ASCII character")
     return Declaration(
         why="declared",
         interval=Interval(options["interval"]) if options["interval"] else None,
@@ -140,7 +148,7 @@ def _declaration(options: dict[str, Any]) -> Declaration:
         timezone=zone,
         time_format=options["time_format"],
         columns=tuple(name.strip() for name in columns.split(",")) if columns else None,
-        delimiter="\t" if delimiter == "\\t" else delimiter,
+        delimiter=delimiter,
         basis=Basis(options["basis"]) if options["basis"] else None,
         price_scale=scale,
         symbol=options["symbol"],

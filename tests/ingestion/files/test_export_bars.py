@@ -219,6 +219,9 @@ def test_an_interrupted_export_leaves_nothing_and_harms_nothing(
         (("AAPL", "--interval", "1h"), "1h"),
         (("AAPL", "--output", "-", "--sidecar"), "no file beside it"),
         (("AAPL", "--output", "/nowhere/out.csv"), "No such file or directory"),
+        (("AAPL", "--output", "b.xyz"), "b.xyz: its name tells no format; end it in one of .csv"),
+        (("AAPL", "--output", "bars"), "or declare --format"),
+        (("AAPL", "--output", "bars.csv.gz"), "its name tells no format"),
     ],
 )
 @pytest.mark.usefixtures("filled")
@@ -230,6 +233,23 @@ def test_what_cannot_be_exported_is_explained(
     with pytest.raises(CommandError, match=complaint):
         export(*arguments)
     assert set(tmp_path.iterdir()) == files
+
+
+@pytest.mark.usefixtures("filled")
+@pytest.mark.parametrize(
+    ("name", "options", "start"),
+    [
+        ("b.xyz", ["--format", "csv"], b"symbol,date"),
+        ("b.xyz", ["--format", "parquet"], b"PAR1"),
+        ("B.CSV", [], b"symbol,date"),
+        ("b.PQ", [], b"PAR1"),
+    ],
+)
+def test_the_format_is_declared_or_the_suffixs(
+    tmp_path: Path, name: str, options: list[str], start: bytes
+) -> None:
+    export("AAPL", "--output", tmp_path / name, *options)
+    assert (tmp_path / name).read_bytes().startswith(start)
 
 
 @pytest.mark.usefixtures("filled")
