@@ -42,8 +42,9 @@ def read(
     (at least 1) bounds the page, `after` (epoch seconds, exclusive) continues behind an
     earlier one. `hours="extended"` includes bars outside regular hours.
 
-    Cost: one statement on PostgreSQL, one read transaction elsewhere; linear in what the page
-    covers, whatever the number of revisions. Raises DateNotCovered where the grid does not
+    Cost: one statement on PostgreSQL, a short read transaction elsewhere, and one statement
+    more when bars have changed since `as_of`; linear in what the page covers, whatever the
+    number of revisions. Raises DateNotCovered where the grid does not
     cover what is over of the range, ValueError for a limit below 1.
     """
     if limit is not None and limit < 1:
@@ -83,14 +84,13 @@ def latest(
     symbol_ids: Sequence[int], interval: Interval = Interval.MINUTE
 ) -> Mapping[int, LatestBar]:
     """The newest stored bar of each symbol, extended hours included, by symbol id. Symbols
-    without a bar are left out. Cost: one statement on PostgreSQL; two for every 300 symbols
-    elsewhere."""
+    without a bar are left out. Cost: one statement."""
     return {bar.symbol_id: bar for bar in backend().latest(symbol_ids, interval)}
 
 
 def stamp(symbol_id: int, interval: Interval) -> Stamp:
     """What an answer about the series depends on now, beside the clock and the calendar.
-    Reads no bars; one statement on PostgreSQL, two elsewhere."""
+    Reads no bars; one statement."""
     return backend().stamp(symbol_id, interval)
 
 
