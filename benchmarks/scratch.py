@@ -66,7 +66,7 @@ def _set_up(folder: str, url: str) -> None:
         "DJANGO_SETTINGS_MODULE": "marketdata_site.settings",
         "DATA_DIR": folder,
         "DATABASE_URL": url,
-        "SECRET_KEY": "benchmark",
+        "SECRET_KEY": "only-for-benchmarks-of-nothing-secret",
     }
     import django
     from django.core.management import call_command

@@ -49,6 +49,10 @@ class KeyOwner:
     is_staff: bool = False
 
 
+class KeyNameBlank(ValueError):
+    """The name has nothing to read in it."""
+
+
 class KeyNameTaken(ValueError):
     """A key of this name exists, in force or revoked."""
 
@@ -60,9 +64,11 @@ class UnknownScope(ValueError):
 def create(name: str, scopes: Iterable[str]) -> str:
     """Make a key and return it: the only time that it can be seen.
 
-    Raises KeyNameTaken, and UnknownScope (also when `scopes` is empty) listing those that
-    exist.
+    Raises KeyNameBlank, KeyNameTaken, and UnknownScope (also when `scopes` is empty) listing
+    those that exist.
     """
+    if not name.strip():
+        raise KeyNameBlank("a key needs a name that says whose it is; got a blank one")
     wanted = set(scopes)
     if not wanted or not wanted <= set(Scope):
         unknown = ", ".join(sorted(wanted - set(Scope))) or "none given"

@@ -161,7 +161,7 @@ def service_environment(data_dir: Path, **variables: str) -> Iterator[dict[str, 
         **os.environ,
         "DJANGO_SETTINGS_MODULE": "marketdata_site.settings",
         "DATA_DIR": str(data_dir),
-        "SECRET_KEY": "only-for-tests",
+        "SECRET_KEY": "only-for-tests, where nothing is secret",
         "PYTHONUNBUFFERED": "1",
         **variables,
     }

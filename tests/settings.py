@@ -39,7 +39,7 @@ for _name in Environment.model_fields:
         os.environ.pop(_name.upper(), None)
         os.environ.pop(f"{_name.upper()}_FILE", None)
 os.environ["DATA_DIR"] = str(_data_dir())
-os.environ["SECRET_KEY"] = "only-for-tests"
+os.environ["SECRET_KEY"] = "only-for-tests, where nothing is secret"
 if "REDIS_URL" in os.environ:
     os.environ["REDIS_URL"] = _redis_url(os.environ["REDIS_URL"])
 

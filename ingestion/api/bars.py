@@ -83,7 +83,11 @@ class BarsView(APIView):
     """Stored bars of one symbol over one range, as they are known now or were at a moment."""
 
     required_scope = "read"
-    other_problems = {"503": "The exchange's calendar does not reach the present."}
+    other_problems = {
+        "503": (
+            "The database does not answer, or the exchange's calendar does not reach the present."
+        )
+    }
     default_interval: Interval
     intervals: Sequence[Interval]
 

@@ -97,6 +97,12 @@ class Price(BaseModel):
     quote: None = Field(description="no quotes are collected yet")
 
 
+class SymbolPrice(Price):
+    """The latest price of one symbol, and where its data is from."""
+
+    origin: _Origin = Field(description="whether the data is real")
+
+
 class Batch(BaseModel):
     """Latest prices, in the order they were asked for; tickers that nobody knows apart."""
 

@@ -55,6 +55,10 @@ def _price(
     }
 
 
+def _origin(newest: Mapping[int, tuple[Interval, LatestBar]]) -> str:
+    return lookup.origin(tuple({bar.source for _, bar in newest.values()}))
+
+
 def _session_date(symbol: Symbol, interval: Interval, ts: int) -> str:
     if interval is Interval.DAY:
         return str(date_of(ts))
@@ -80,7 +84,7 @@ class PriceView(APIView):
         summary="Latest price",
         description="The close of the newest stored bar, extended hours included.",
         parameters=[documents.SYMBOL],
-        responses=documents.Price,
+        responses=documents.SymbolPrice,
         tags=[documents.TAG],
     )
     def get(self, request: Request, symbol: str) -> HttpResponse:
@@ -88,7 +92,9 @@ class PriceView(APIView):
         for name, value in request.query_params.items():
             raise InputInvalid(name, value, "this address takes no parameters")
         found = lookup.find(symbol)
-        return _json(_price(symbol.upper(), found, _newest([found]), clock.now_epoch()))
+        newest = _newest([found])
+        price = _price(symbol.upper(), found, newest, clock.now_epoch())
+        return _json({**price, "origin": _origin(newest)})
 
 
 class BatchView(APIView):
@@ -114,7 +120,7 @@ class BatchView(APIView):
         now = clock.now_epoch()
         return _json(
             {
-                "origin": lookup.origin(tuple({bar.source for _, bar in newest.values()})),
+                "origin": _origin(newest),
                 "prices": [_price(ticker, symbol, newest, now) for ticker, symbol in found.items()],
                 "unknown": unknown,
             }

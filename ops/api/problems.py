@@ -8,6 +8,7 @@ the admin keep Django's own HTML.
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
@@ -15,13 +16,18 @@ from typing import Any
 import orjson
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
+from django.template.loader import render_to_string
 from django.views import csrf, defaults
 from rest_framework.exceptions import APIException, NotFound, Throttled
 from rest_framework.exceptions import PermissionDenied as Forbidden
 from rest_framework.views import set_rollback
 
+from marketdata_site.outage import is_outage
+
 CONTENT_TYPE = "application/problem+json"
 _ADMIN = "/admin/"
+_LANDING = "/"
+_RETRY_AFTER_S = 5
 _BLAME = ("field", "value", "bound")
 
 
@@ -153,10 +159,23 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """500: a bug, or a dependency that is down. The log has the exception."""
+    """500: a bug; 503: the database is away. The log has the exception. DRF leaves both to
+    this handler, as Django calls it: while the exception is being handled."""
+    if is_outage(sys.exc_info()[1]):
+        return _unavailable(request)
     if _in_admin(request):
         return defaults.server_error(request)
     return problem(request, 500, "The service failed to answer; its log says why.")
+
+
+def _unavailable(request: HttpRequest) -> HttpResponse:
+    detail = "The database does not answer; try again in a moment."
+    headers = {"Retry-After": str(_RETRY_AFTER_S), "Cache-Control": "no-store"}
+    for_people = _in_admin(request) or request.path == _LANDING
+    if for_people and "text/html" in request.headers.get("Accept", ""):
+        page = render_to_string("unavailable.html", {"detail": detail})
+        return HttpResponse(page, status=503, headers=headers)
+    return problem(request, 503, detail, headers=headers)
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:

@@ -55,6 +55,7 @@ class ScopedSchema(AutoSchema):
         if self._scope() != PUBLIC:
             problems["401"] = "A wrong key, or none where one is needed."
             problems["403"] = "The caller lacks the scope."
+            problems["503"] = "The database does not answer: wait for `Retry-After` seconds."
         if "{" in self.path:
             problems["404"] = "There is no such thing."
         if "requestBody" in operation:

@@ -99,8 +99,17 @@ def test_a_problem_shows_the_value_and_what_was_expected() -> None:
 def test_a_server_needs_a_secret_key() -> None:
     (line,) = problems(DATABASE_URL="postgres://localhost/marketdata")
     assert line.startswith("SECRET_KEY: ")
-    environment = load({"DATABASE_URL": "postgres://localhost/marketdata", "SECRET_KEY": "k"})
+    environment = load({"DATABASE_URL": "postgres://localhost/marketdata", "SECRET_KEY": "k" * 32})
     assert environment.production
+
+
+def test_a_server_needs_a_secret_key_of_some_length() -> None:
+    server = "postgres://localhost/marketdata"
+    (line,) = problems(DATABASE_URL=server, SECRET_KEY="k" * 31)
+    assert line.startswith("SECRET_KEY: ")
+    assert "32" in line
+    assert "kkk" not in line
+    assert load({"SECRET_KEY": "k"}).secret_key is not None
 
 
 @pytest.mark.parametrize("variable", ["POLYGON_API_KEY", "SECRET_KEY", "IEX_TOKEN", "PORT"])
@@ -124,7 +133,7 @@ SECRET = "hush-7391"
 @given(
     st.sampled_from(
         [
-            {"DATABASE_URL": f"postgres://me:{SECRET}", "SECRET_KEY": "k"},
+            {"DATABASE_URL": f"postgres://me:{SECRET}", "SECRET_KEY": "k" * 32},
             {"DATABASE_URL": f"mysql://me:{SECRET}@host/db"},
             {"REDIS_URL": f"http://:{SECRET}@host/1"},
             {"ALPACA_API_KEY_ID": SECRET},

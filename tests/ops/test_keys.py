@@ -37,6 +37,13 @@ def test_a_key_is_recognised_and_no_other():
         assert keys.recognise(other) is None
 
 
+@pytest.mark.parametrize("name", ["", " ", "\t\n"])
+def test_a_key_needs_a_name(name):
+    with pytest.raises(CommandError, match="needs a name"):
+        call_command("create_api_key", name=name, scopes=["read"])
+    assert not ApiKey.objects.exists()
+
+
 def test_two_keys_differ():
     assert keys.create("one", ["read"])[13:] != keys.create("two", ["read"])[13:]
 

@@ -14,6 +14,7 @@ from django.db import close_old_connections
 from ingestion.collection import supply
 from ingestion.collection.sweep import Sweeper, SweepReport
 from ingestion.tasks import nudge_live
+from marketdata_site.outage import OutageLog
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +36,7 @@ class Command(BaseCommand):
 
     def handle(self, *_: Any, once: bool, **__: Any) -> None:
         """Tick until told to stop; a lost database is waited for."""
+        self._outage = OutageLog(log)
         sweeper = Sweeper(nudge_live, supply.per_minute)
         self._tick(sweeper)
         if once:
@@ -47,10 +49,13 @@ class Command(BaseCommand):
 
     def _tick(self, sweeper: Sweeper) -> None:
         try:
-            self._say(sweeper.tick())
-        except DatabaseError:
-            log.exception("the database does not answer; planning goes on when it does")
+            report = sweeper.tick()
+        except DatabaseError as error:
+            self._outage.away(error)
             close_old_connections()
+        else:
+            self._outage.back()
+            self._say(report)
 
     def _say(self, report: SweepReport) -> None:
         if report.planned:

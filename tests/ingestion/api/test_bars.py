@@ -249,6 +249,7 @@ def test_an_unchanged_answer_is_304(client, market):
     )
     assert again.status_code == 304
     assert again.content == b""
+    assert not again.has_header("Content-Type")
     assert again["ETag"] == first["ETag"]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.ingestion.api.conftest import NOW, Market
 from tests.ingestion.api.rows import CLOSED, add_days, price
 from tests.ingestion.market_week import at
@@ -19,6 +21,7 @@ def test_a_price_is_the_close_of_the_newest_bar(client, market):
         "session": "2014-06-12",
         "hours": "extended",
         "quote": None,
+        "origin": "synthetic",
     }
     assert response["Cache-Control"] == "no-store"
 
@@ -41,6 +44,18 @@ def test_a_symbol_without_bars_has_no_price(client, market):
     assert {body[name] for name in ("price", "ts", "age_s", "source", "session", "quote")} == {None}
 
 
+@pytest.mark.parametrize("ticker", ["AAPL", "BARE"])
+def test_a_price_tells_the_origin_that_the_bars_tell(client, market, ticker):
+    price_, bars = (client.get(f"/stocks/{ticker}/{kind}").json() for kind in ("price", "intraday"))
+    assert price_["origin"] == bars["origin"] == "synthetic"
+
+
+def test_the_schema_tells_the_origin_of_every_price(client, market):
+    schemas = client.get("/api/schema?format=json").json()["components"]["schemas"]
+    for name in ("SymbolPrice", "Batch"):
+        assert "origin" in schemas[name]["required"]
+
+
 def test_price_takes_no_parameters(client, market):
     problem = client.get("/stocks/AAPL/price?as_of=2014-06-12T00:00:00Z").json()
     assert (problem["status"], problem["field"]) == (400, "as_of")
@@ -52,7 +67,8 @@ def test_a_batch_answers_in_order_and_names_the_unknown(client, market):
     assert [one["symbol"] for one in answer["prices"]] == ["BTC-USD", "AAPL", "BARE"]
     assert answer["unknown"] == ["NOPE", "NOT A TICKER"]
     assert answer["origin"] == "synthetic"
-    assert answer["prices"][1] == client.get("/stocks/AAPL/price").json()
+    alone = client.get("/stocks/AAPL/price").json()
+    assert {**answer["prices"][1], "origin": answer["origin"]} == alone
     assert answer["prices"][0]["session"] == "2014-06-12"
 
 

@@ -200,7 +200,7 @@ def _environment() -> dict[str, str]:
     return {
         "DJANGO_SETTINGS_MODULE": "marketdata_site.settings",
         "DATABASE_URL": url,
-        "SECRET_KEY": "only-for-tests",
+        "SECRET_KEY": "only-for-tests, where nothing is secret",
     }
 
 
