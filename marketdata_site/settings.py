@@ -83,8 +83,8 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
-    "django.middleware.security.SecurityMiddleware",
     "marketdata_site.bodiless.BodilessMiddleware",
+    "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -380,8 +380,8 @@ LOGGING = {
         "text": {"format": "{asctime} {levelname:<7} {name}: {message}", "style": "{"},
         "json": {"()": "marketdata_site.log_format.JsonFormatter"},
     },
-    "handlers": {
     "filters": {"brief": {"()": "marketdata_site.outage.BriefOutages"}},
+    "handlers": {
         "stderr": {
             "class": "logging.StreamHandler",
             "formatter": ENVIRONMENT.log_format,
