@@ -33,13 +33,20 @@ def stepped(file: Path) -> Clock:
 
 
 _clock: Clock = system
+_rate = 1.0
 
 
-def install(clock: Clock) -> Clock:
-    """Make `clock` the process's clock and return the one before it."""
-    global _clock
-    before, _clock = _clock, clock
+def install(clock: Clock, rate: float = 1.0) -> Clock:
+    """Make `clock`, which runs `rate` times as fast as real time, the process's clock, and
+    return the one before it."""
+    global _clock, _rate
+    before, _clock, _rate = _clock, clock, rate
     return before
+
+
+def rate() -> float:
+    """How many of the service's seconds pass in a real one."""
+    return _rate
 
 
 def now() -> datetime:

@@ -31,7 +31,8 @@ def _install_clock() -> None:
     elif ENVIRONMENT.clock_start is not None or ENVIRONMENT.clock_rate != 1.0:
         anchor = ENVIRONMENT.clock_anchor or datetime.now(UTC)
         start = ENVIRONMENT.clock_start or anchor
-        clock.install(clock.scaled(start, ENVIRONMENT.clock_rate, anchor))
+        rate = ENVIRONMENT.clock_rate
+        clock.install(clock.scaled(start, rate, anchor), rate)
 
 
 _install_clock()

@@ -30,6 +30,9 @@ CHUNK = 200
 DAILY_CADENCE_S = 600
 """How often daily bars that are due and did not come are asked for again."""
 
+_LIFETIME_S = 20.0
+"""Real seconds that a job has at least, however fast the service's clock runs."""
+
 _AHEAD_S = 40 * 86_400
 """Partitions are made so long before they are needed."""
 
@@ -170,4 +173,5 @@ def _job(interval: Interval, tier: Tier, chunk: list[_Member], due: int, cadence
         time_window=window,
         tier=tier,
     )
-    return DueJob(job, window.end, datetime.fromtimestamp(due + cadence_s, UTC))
+    lifetime = max(cadence_s, _LIFETIME_S * clock.rate())
+    return DueJob(job, window.end, datetime.fromtimestamp(due + lifetime, UTC))

@@ -58,8 +58,8 @@ def plan_write(change: CandleWrite, tables: Tables, *, trust_newest: bool = True
     _mark_traded(plan, before, ids)
     gap_plan.add(plan, change, tables, ids, after, which, expectations, explained)
     _move_newest(plan, change, tables, after, ids)
-    plan.series = _changed(before, after, plan, ids)
     _move_cursors(plan, before, bars, owner)
+    plan.series = _changed(before, after, plan, ids)
     if change.rejected is not None and len(change.rejected.bars):
         known = tables.in_quarantine(change.interval, change.source, change.rejected)
         plan.quarantined = np.flatnonzero(~known)
@@ -151,12 +151,7 @@ def _mark_traded(plan: WritePlan, before: SeriesRows, ids: Int64s) -> None:
 def _move_newest(
     plan: WritePlan, change: CandleWrite, tables: Tables, after: SeriesRows, ids: Int64s
 ) -> None:
-    for bars in (plan.inserted, plan.corrected):
-        owner = np.searchsorted(ids, bars.owner)
-        newest = bars.ts >= after.newest_ts[owner]
-        # Sorted by time inside each symbol, so the last assignment is the newest bar's.
-        after.newest_ts[owner[newest]] = bars.ts[newest]
-        after.newest_close[owner[newest]] = bars.close[newest]
+    # Withdrawals first: a bar of the same batch may be the newest that is left.
     for symbol_id in np.unique(plan.withdrawn[0]):
         at = int(np.searchsorted(ids, symbol_id))
         gone = plan.withdrawn[1][plan.withdrawn[0] == symbol_id]
@@ -164,6 +159,12 @@ def _move_newest(
             after.newest_ts[at], after.newest_close[at] = tables.newest_before(
                 change.interval, int(symbol_id), gone
             )
+    for bars in (plan.inserted, plan.corrected):
+        owner = np.searchsorted(ids, bars.owner)
+        newest = bars.ts >= after.newest_ts[owner]
+        # Sorted by time inside each symbol, so the last assignment is the newest bar's.
+        after.newest_ts[owner[newest]] = bars.ts[newest]
+        after.newest_close[owner[newest]] = bars.close[newest]
 
 
 def _changed(before: SeriesRows, after: SeriesRows, plan: WritePlan, ids: Int64s) -> SeriesRows:
@@ -177,6 +178,7 @@ def _changed(before: SeriesRows, after: SeriesRows, plan: WritePlan, ids: Int64s
         plan.corrected.owner,
         plan.withdrawn[0],
         plan.no_trade[0],
+        plan.cursors[0],  # so that a writer who planned before sees that they moved
         np.array(gap_owners, np.int64),
     ):
         moved[np.searchsorted(ids, touched)] = True

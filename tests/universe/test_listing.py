@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
+from django.core.management import call_command
 from django.db import connection
 from django.db.models import Count
 
@@ -358,3 +359,14 @@ def test_two_loads_at_once_follow_each_other(tmp_path: Path) -> None:
     first, second = UniverseVersion.objects.order_by("pk")
     assert second.deactivated == [first.loaded_by]
     assert set(ids()) == {"AAPL", second.loaded_by}
+
+
+@pytest.mark.django_db
+def test_if_empty_leaves_an_operators_universe_alone(tmp_path: Path) -> None:
+    first, second = tmp_path / "first.csv", tmp_path / "second.csv"
+    first.write_text("ticker,calendar,tier,asset_class\nBTC-USD,24/7,T0,crypto\n")
+    second.write_text("ticker,calendar,tier,asset_class\nETH-USD,24/7,T0,crypto\n")
+    call_command("load_universe", str(first), "--if-empty")
+    call_command("load_universe", str(second), "--if-empty")
+    assert list(Symbol.objects.active().values_list("ticker", flat=True)) == ["BTC-USD"]
+    assert UniverseVersion.objects.count() == 1

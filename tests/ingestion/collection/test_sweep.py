@@ -146,6 +146,17 @@ def test_waiting_jobs_keep_the_cluster_nudged() -> None:
     assert nudge.count == 2
 
 
+def test_a_job_lives_long_enough_on_a_fast_clock() -> None:
+    moment = datetime(2014, 6, 9, 14, 0, 3, tzinfo=UTC)
+    clock.install(lambda: moment, rate=600)
+    sweeper().tick()
+    lives = {
+        job.tier: (job.expires_at - job.due_at).total_seconds()
+        for job in CollectionJob.objects.filter(interval="1m")
+    }
+    assert set(lives.values()) == {12_000.0}, "twenty real seconds"
+
+
 def test_a_symbol_that_is_inactive_is_left_alone() -> None:
     from universe.models import Symbol
 

@@ -258,6 +258,18 @@ def test_the_first_settled_bar_wins_over_other_sources(symbol: Symbol) -> None:
     }
 
 
+def test_a_cursor_that_moves_alone_shows_in_the_series(symbol: Symbol) -> None:
+    """Another writer, who planned before, must see that something about the series changed."""
+    write(
+        minutes([(symbol.id, minute(0), 90.0)], settlement=settling([symbol.id], OPEN, minute(1)))
+    )
+    moved = write(minutes([(symbol.id, minute(0), 70.0)], source="polygon")).as_of
+    assert moved is not None
+    assert int(Series.objects.get().as_of.timestamp() * 1e6) == moved
+    assert Cursor.objects.filter(source="polygon").count() == 1
+    assert candles() == {(symbol.id, minute(0)): 90.0}
+
+
 def test_a_withdrawn_bar_leaves_a_revision_and_a_gap(symbol: Symbol) -> None:
     write(
         minutes(
@@ -274,6 +286,17 @@ def test_a_withdrawn_bar_leaves_a_revision_and_a_gap(symbol: Symbol) -> None:
     assert (series.newest_ts, series.newest_close) == (
         datetime(2014, 6, 9, 13, 31, tzinfo=UTC),
         91.0,
+    )
+
+
+def test_the_newest_bar_after_a_withdrawal_may_come_with_it(symbol: Symbol) -> None:
+    write(minutes([(symbol.id, minute(1), 91.0)]))
+    write(minutes([(symbol.id, minute(0), 90.0)], withdrawn=[(symbol.id, minute(1))]))
+    assert candles() == {(symbol.id, minute(0)): 90.0}
+    series = Series.objects.get()
+    assert (series.newest_ts, series.newest_close) == (
+        datetime(2014, 6, 9, 13, 30, tzinfo=UTC),
+        90.0,
     )
 
 

@@ -36,8 +36,17 @@ class Command(BaseCommand):
             help="refuse calendars that have no sessions yet, instead of syncing them",
         )
 
+        parser.add_argument(
+            "--if-empty",
+            action="store_true",
+            help="do nothing when a universe was ever loaded here",
+        )
+
     def handle(self, *_: Any, **options: Any) -> None:
         """Load, and print what changed."""
+        if options["if_empty"] and (latest := UniverseVersion.objects.first()) is not None:
+            self.stdout.write(f"{latest} is loaded: it stays as it is")
+            return
         try:
             version = load_universe(
                 options["file"],
