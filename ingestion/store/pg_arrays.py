@@ -133,6 +133,7 @@ _LOADERS = [(kind.array_oid, _loader(kind)) for kind in KINDS]
 def cursor() -> Iterator[psycopg.Cursor[tuple[Any, ...]]]:
     """A binary cursor on Django's connection that understands Columns, in the transaction
     that is open there, if any. Errors come out as Django's."""
+    connection.close_if_health_check_failed()
     connection.ensure_connection()
     raw: psycopg.Connection[tuple[Any, ...]] = connection.connection
     with connection.wrap_database_errors, psycopg.Cursor(raw) as plain:
