@@ -6,6 +6,7 @@ from collections.abc import Callable
 from types import TracebackType
 from wsgiref.util import setup_testing_defaults
 
+import pytest
 from django.core.handlers.wsgi import WSGIHandler
 
 _Error = tuple[type[BaseException], BaseException, TracebackType] | tuple[None, None, None] | None
@@ -29,6 +30,7 @@ def ask(method: str, path: str) -> tuple[str, dict[str, str], bytes]:
     return *told[0], body
 
 
+@pytest.mark.django_db  # every request looks after the old connections
 def test_head_is_get_without_the_body() -> None:
     for path in ("/health/live", "/nowhere"):
         status, headers, body = ask("GET", path)
