@@ -101,8 +101,8 @@ def run_all(arguments: list[str]) -> list[Outcome]:
     """Every lane in turn, whether or not the one before it passed."""
     outcomes = [run("embedded", "not browser", {}, arguments)]
     try:
-        with find_postgresql() as database_url:
-            servers = {"DATABASE_URL": database_url, "REDIS_URL": find_redis(WORKERS)}
+        with find_postgresql() as database_url, find_redis(WORKERS) as redis_url:
+            servers = {"DATABASE_URL": database_url, "REDIS_URL": redis_url}
             outcomes.append(run("production", "not browser and not house", servers, arguments))
     except Absent as why:
         outcomes.append(Outcome("production", absent=str(why)))

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import getpass
 import os
-import random
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
@@ -77,30 +76,55 @@ def _drop_databases(url: str, name: str) -> None:
             connection.execute(drop.format(sql.Identifier(database)))
 
 
-def find_redis(count: int) -> str:
+@contextmanager
+def find_redis(count: int) -> Iterator[str]:
     """The URL of the first of `count` neighbouring databases that tests may empty.
 
-    Raises Absent.
+    They are empty, and claimed in database 0 until the end, so that two runs at once do not
+    empty each other's; the one that `TEST_REDIS_URL` names is taken as it is. Raises Absent.
     """
     given = os.environ.get("TEST_REDIS_URL")
     url = given or "redis://127.0.0.1:6379"
-    client = redis.Redis.from_url(url, socket_connect_timeout=3)
-    try:
-        used = {int(name.removeprefix("db")) for name in client.info("keyspace")}
-        databases = int(client.config_get("databases")["databases"] or 0)
-    except redis.RedisError as error:
-        raise Absent(
-            f"no Redis to test on ({_without_password(url)}: {error}): see TEST_REDIS_URL"
-        ) from error
-    finally:
-        client.close()
-    if given and urlsplit(given).path.strip("/"):
-        return given
-    free = [n for n in range(databases - count + 1) if not used & set(range(n, n + count))]
-    if not free:
-        raise Absent(f"Redis has no {count} neighbouring databases that are empty")
-    # Two runs at once seldom choose the same ones.
-    return f"{url.rstrip('/')}/{random.choice(free[-8:])}"
+    client = redis.Redis.from_url(url, db=0, socket_connect_timeout=3)
+    with closing(client):
+        try:
+            used = {int(name.removeprefix("db")) for name in client.info("keyspace")}
+            databases = int(client.config_get("databases")["databases"] or 0)
+        except redis.RedisError as error:
+            raise Absent(
+                f"no Redis to test on ({_without_password(url)}: {error}): see TEST_REDIS_URL"
+            ) from error
+        if given and urlsplit(given).path.strip("/"):
+            yield given
+            return
+        for first in range(databases - count, 0, -1):
+            wanted = range(first, first + count)
+            if used.isdisjoint(wanted) and (claims := _claim(client, wanted)):
+                try:
+                    yield f"{url.rstrip('/')}/{first}"
+                finally:
+                    _empty(url, wanted)
+                    client.delete(*claims)
+                return
+    raise Absent(f"Redis has no {count} neighbouring databases that are empty and unclaimed")
+
+
+def _claim(client: redis.Redis, databases: range) -> list[str]:
+    """Keys that claim all of `databases`, or none when one is taken. A run that died loses
+    its claims after an hour."""
+    keys = [f"marketdata-tests:{number}" for number in databases]
+    claims = [key for key in keys if client.set(key, os.getpid(), nx=True, ex=3600)]
+    if len(claims) < len(keys):
+        if claims:
+            client.delete(*claims)
+        return []
+    return claims
+
+
+def _empty(url: str, databases: range) -> None:
+    for number in databases:
+        with closing(redis.Redis.from_url(url, db=number)) as client:
+            client.flushdb()
 
 
 def _without_password(url: str) -> str:
