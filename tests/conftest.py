@@ -20,9 +20,8 @@ STRICT = os.environ.get("TEST_STRICT") == "1"
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what this lane does not run, rather than skip it: a skip is a loss."""
-    absent = set()
-    if not settings.ENVIRONMENT.production:
-        absent.add("postgresql")
+    absent: set[str] = set()
+    absent.add("sqlite" if settings.ENVIRONMENT.production else "postgresql")
     if not settings.ENVIRONMENT.redis_url:
         absent.add("redis")
     elsewhere = [item for item in items if any(item.get_closest_marker(m) for m in absent)]

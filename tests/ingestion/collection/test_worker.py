@@ -96,8 +96,8 @@ def test_a_mistake_of_ours_is_logged_and_kept(caplog: pytest.LogCaptureFixture) 
     assert "division by zero" in caplog.text
 
 
+@pytest.mark.sqlite  # it can be told how large it may get
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.skipif(connection.vendor != "sqlite", reason="SQLite can be told how large it may get")
 def test_a_full_disk_leaves_nothing_half_written(caplog: pytest.LogCaptureFixture) -> None:
     claimed = claim()
     later(6 * 3600)  # the whole session is due: more than fits the pages in use
