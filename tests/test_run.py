@@ -164,7 +164,7 @@ def test_a_worker_that_dies_is_started_again_and_the_web_process_ends_all(
         (web,) = kept_by(keeper_of("web", process))
         os.kill(web, signal.SIGTERM)
         assert process.wait() != 0
-        assert "The web process ended, so everything was stopped" in process.output
+        assert "A process ended for good, so everything was stopped" in process.output
         eventually(lambda: not processes_of(environment["DATA_DIR"]), "no process is left")
 
 
