@@ -392,6 +392,7 @@ LOGGING = {
     "root": {"handlers": ["stderr"], "level": ENVIRONMENT.log_level},
     "loggers": {
         "axes": {"level": "WARNING"},
+        "django.request": {"level": "ERROR"},  # a refused request is told to its sender
         "django-q": {"level": "WARNING"},
         "urllib3": {"level": "ERROR"},  # its warnings quote whole URLs, with tokens in them
     },
