@@ -25,7 +25,8 @@ from xml.etree import ElementTree as ET
 
 from tests.servers import Absent, find_chromium, find_postgresql, find_redis
 
-WORKERS = int(os.environ.get("TEST_WORKERS") or min(4, os.cpu_count() or 1))
+# More than there are cores: the longest tests wait for other processes most of their time.
+WORKERS = int(os.environ.get("TEST_WORKERS") or min(6, 2 * (os.cpu_count() or 1)))
 STRICT = os.environ.get("TEST_STRICT") == "1"
 NO_TESTS_COLLECTED = 5
 
@@ -67,7 +68,7 @@ def run(
     with tempfile.TemporaryDirectory(prefix=f"marketdata-{lane}-") as folder:
         report = Path(folder) / "report.xml"
         command = [sys.executable, "-m", "pytest", "-q", f"--junitxml={report}", "-m", marks]
-        command += ["-n", str(workers), "--dist", "worksteal", *arguments]
+        command += ["-n", str(workers), "--dist", "loadgroup", "--no-loadscope-reorder", *arguments]
         inherited = {
             name: value
             for name, value in os.environ.items()

@@ -50,6 +50,7 @@ def get(environment: Mapping[str, str], path: str) -> Any:
 
 
 def keeper_of(name: str, process: RunningProcess) -> int:
+    process.wait_for_output(f"{name} started")
     found = re.search(rf"{name} started \(pid=(\d+)\)", process.output)
     assert found, process.output
     return int(found[1])
@@ -154,7 +155,7 @@ def test_a_worker_that_dies_is_started_again_and_the_web_process_ends_all(
     environment: dict[str, str], tmp_path: Path
 ) -> None:
     with running(LAUNCH, environment, tmp_path / "log") as process:
-        process.wait_for_output("live started", seconds=300)
+        process.wait_for_output(" started (pid=", seconds=300)
         sweeper = keeper_of("sweeper", process)
         (first,) = process.wait_until(lambda: kept_by(sweeper), "the sweeper runs")
         os.kill(first, signal.SIGKILL)

@@ -12,6 +12,8 @@ import pytest
 from tests.live_service import LiveService, live_service
 from tests.processes import RunningProcess, eventually
 
+pytestmark = pytest.mark.timeout(600)
+
 UNIVERSE = """\
 ticker,calendar,tier,asset_class
 AAPL,XNYS,T0,equity

@@ -22,6 +22,8 @@ import requests
 from tests.live_service import LiveService, live_service
 from tests.processes import free_port, running
 
+pytestmark = [pytest.mark.timeout(600), pytest.mark.xdist_group("recorded sessions")]
+
 NEW_YORK = ZoneInfo("America/New_York")
 SESSIONS = {
     "NWSA": ["20130627", "20130628"],
