@@ -106,6 +106,7 @@ def test_a_newcomers_first_and_second_start(environment: dict[str, str], tmp_pat
         eventually(lambda: not processes_of(data_dir), "a killed launcher leaves no orphans")
 
 
+@pytest.mark.sqlite  # a replay keeps to files of its own
 def test_recorded_sessions_go_through_the_whole_service(
     environment: dict[str, str], market_data_dir: Path, tmp_path: Path
 ) -> None:
