@@ -17,6 +17,7 @@ import numpy as np
 from ingestion.collection.roster import Roster
 from ingestion.domain.bar_batch import Bars, Bools, Int64s
 from ingestion.domain.neighbours import KnownSplits, Stored
+from ingestion.domain.polling import DAILY_SETTLE_LAG_S
 from ingestion.domain.quality import (
     Fault,
     Faults,
@@ -31,9 +32,6 @@ from ingestion.providers.errors import Malformed
 from ingestion.store.changes import Rejected
 from universe.domain.interval import Interval
 from universe.domain.session_grid import Placement
-
-DAILY_SETTLE_LAG_S = 20 * 60
-"""How long after its session's close a daily bar may still move."""
 
 Witnesses = Callable[[Interval, Int64s], Stored]
 """Answers with the bars of some symbols that were rejected for a jump not long ago."""
