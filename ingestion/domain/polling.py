@@ -41,18 +41,24 @@ def minutes_to_ask(
     It begins where the series is settled, so that what a vendor revises after the first
     answer is fetched again. A series that lags by more than `lookback` expected minutes
     begins `lookback` minutes before the newest that could be settled instead: the rest is
-    a gap. A series that was never collected (`settled_to` None) begins with its latest
-    session.
+    a gap. A series that was never collected (`settled_to` None) begins with the latest
+    session that has opened, so that before today's open there is yesterday's to serve.
     """
     session = grid.latest_session(now)
     if session is None:
         return None
     end = min(now // 60 * 60, session.extended_close)
     if settled_to is None:
-        start = session.extended_open
+        start = _opened_by(grid, session, now).extended_open
     else:
         start = _resume(grid, session, settled_to, (now - settle_lag_s) // 60 * 60, lookback)
     return TimeRange(start, end) if start < end else None
+
+
+def _opened_by(grid: SessionGrid, latest: Session, now: int) -> Session:
+    """The newest session whose regular hours have begun; the calendar's first has none before."""
+    before = int(grid.labels.searchsorted(latest.label)) - 1
+    return latest if now >= latest.open or before < 0 else grid.sessions[before]
 
 
 def _resume(

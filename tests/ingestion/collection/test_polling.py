@@ -92,6 +92,13 @@ MINUTE_CASES = [
         ("2014-06-09T08:00", "2014-06-09T15:00"),
     ),
     (
+        "never collected, before Monday's open: from Friday's session on",
+        None,
+        "2014-06-09T09:15:00",
+        10,
+        ("2014-06-06T08:00", "2014-06-09T09:15"),
+    ),
+    (
         "never collected, on a Saturday: Friday's session",
         None,
         "2014-06-07T15:00:00",
